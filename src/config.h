@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The settings: one table in config.c gives each its name, kind, default and
+ * range.  pgpushd.conf(5) describes them.
+ */
+
+struct config {
+	/* network */
+	char		*listen;		/* "host:port, host:port" */
+	char		*origins;		/* list, empty: any */
+	int64_t		 max_connections;
+	int64_t		 max_message;		/* bytes, one message in */
+	int64_t		 output_high;		/* bytes, queued out */
+	int64_t		 auth_timeout_ms;
+	int64_t		 ping_interval_ms;
+	int64_t		 drain_timeout_ms;
+	int64_t		 max_rooms;		/* of one session */
+	/* database */
+	char		*database;		/* libpq conninfo */
+	char		*sql_dir;
+	char		*node;			/* empty: host:pid */
+	int64_t		 reconnect_min_ms;
+	int64_t		 reconnect_max_ms;
+	/* tokens */
+	char		*jwt_secret;
+	char		*jwt_secret_file;
+	char		*jwt_public_key_file;
+	char		*jwt_jwks_file;
+	char		*jwt_algorithms;
+	char		*jwt_user_claim;
+	char		*jwt_issuer;
+	char		*jwt_audience;
+	int64_t		 jwt_leeway_ms;
+	/* events */
+	int64_t		 max_event;		/* bytes of data */
+	int64_t		 ring_events;
+	int64_t		 ring_bytes;
+	int64_t		 move_interval_ms;
+	int64_t		 move_limit;		/* rows */
+	int64_t		 move_bytes;
+	int64_t		 arm_window;		/* moves */
+	int64_t		 arm_below;		/* moves that found something */
+	int64_t		 poll_bells;
+	int64_t		 poll_window_ms;
+	int64_t		 catchup_limit;		/* rows */
+	int64_t		 catchup_concurrent;	/* queries */
+	int64_t		 retain_ms;
+	char		*notify_events;		/* list, empty: any */
+	/* handlers and presence */
+	int64_t		 handler_timeout_ms;
+	int64_t		 handler_interval_ms;
+	int64_t		 presence_grace_ms;
+	/* log */
+	int64_t		 log_level;		/* enum log_level */
+};
+
+/*
+ * Defaults, then the file (NULL: none), then the environment (PGPUSH_<KEY>).
+ * Returns NULL with err = "file:line: key: found …, allowed: …", or
+ * "environment: PGPUSH_<KEY>: …".
+ */
+struct config *
+	 config_load(const char *file, char *err, size_t errlen);
+void	 config_free(struct config *);
+
+/* The i-th key, or NULL after the last.  For the test that the manual and the
+ * sample name every key, and for printing. */
+const char *config_key(size_t i);
+/* Its value as it would stand in the file; the caller frees.  A secret that
+ * has been set comes as "(not shown)". */
+char	*config_value(const struct config *, size_t i);
+
+/*
+ * Walk a list value ("a, b c"): copies the next item into out[size] and
+ * returns true, or false at the end.  *pos starts as the list.  An item that
+ * does not fit is cut.
+ */
+bool	 config_list_next(const char **pos, char *out, size_t size);
+bool	 config_list_has(const char *list, const char *item);
+
+#endif
