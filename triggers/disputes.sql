@@ -1,0 +1,239 @@
+-- SPDX-License-Identifier: ISC
+--
+-- Disputes: a new one is dispute_opened in order:<order> and at the admins;
+-- dispute_messages become dispute_message and a new status
+-- dispute_status_update, both in room dispute:<dispute>.  Who may be in that
+-- room: its client, its performer, its moderator, any admin.
+-- join_dispute_chat, leave_dispute_chat and dispute_typing come from the
+-- browsers; a moderator who is replaced is put out.
+--
+-- Load after messages.sql (see there) and orders.sql, before
+-- notifications.sql.
+--
+-- The API writes a dispute's message and its attachments in one transaction,
+-- so the event waits for the end of it: a deferred trigger for each row, the
+-- only one here that is not for a statement.
+
+BEGIN;
+
+SET LOCAL client_min_messages = warning;
+
+CREATE OR REPLACE FUNCTION public.push_dispute_access(of_dispute uuid, of_user uuid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(u.id IN (d.client_id, d.performer_id, d.moderator_id)
+                  OR u.role = 'admin', false)
+    FROM public.disputes d LEFT JOIN public.users u ON u.id = of_user
+   WHERE d.id = of_dispute;
+$$;
+COMMENT ON FUNCTION public.push_dispute_access(uuid, uuid) IS
+  'Whether a user may be in a dispute''s chat; NULL if there is no such dispute.';
+
+CREATE OR REPLACE FUNCTION public.push_allow_dispute(user_id text, params jsonb, ctx jsonb)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN coalesce(public.push_dispute_access(public.push_uuid(params ->> 'id'),
+                                             public.push_uuid(user_id)), false);
+END $$;
+COMMENT ON FUNCTION public.push_allow_dispute(text, jsonb, jsonb) IS
+  'Rule of the rooms dispute:{id}.';
+
+CREATE OR REPLACE FUNCTION public.push_join_dispute_chat(user_id text, room text, data jsonb, ctx jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  of_dispute uuid := public.push_uuid(data ->> 'disputeId');
+  access boolean;
+  rooms text[];
+BEGIN
+  IF of_dispute IS NULL THEN
+    RETURN public.push_refusal('bad_request', 'Failed to join dispute chat', true);
+  END IF;
+  access := public.push_dispute_access(of_dispute, public.push_uuid(user_id));
+  IF access IS NULL THEN
+    RETURN public.push_refusal('not_found', 'Dispute not found', true);
+  ELSIF NOT access THEN
+    RETURN public.push_refusal('forbidden', 'Access denied to this dispute chat', true);
+  END IF;
+
+  SELECT 'dispute:' || of_dispute || array_agg('peer:' || p ORDER BY p) INTO rooms
+    FROM public.disputes d, unnest(ARRAY[d.client_id, d.performer_id, d.moderator_id]) p
+   WHERE d.id = of_dispute AND p::text <> user_id;
+  RETURN jsonb_build_object(
+    'join', rooms,
+    'emit', jsonb_build_array(jsonb_build_array('joined_dispute_chat',
+              jsonb_build_object('disputeId', of_dispute))),
+    'reply', jsonb_build_object('disputeId', of_dispute));
+END $$;
+COMMENT ON FUNCTION public.push_join_dispute_chat(text, text, jsonb, jsonb) IS
+  'Handler of join_dispute_chat {disputeId}: the dispute''s room, and the presence of its other parties.';
+
+CREATE OR REPLACE FUNCTION public.push_leave_dispute_chat(user_id text, room text, data jsonb, ctx jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  left_room text := 'dispute:' || public.push_uuid(data ->> 'disputeId');
+BEGIN
+  IF left_room IS NULL THEN
+    RETURN NULL;
+  END IF;
+  PERFORM public.push_stop_typing(of_session => ctx ->> 'session', of_room => left_room);
+  RETURN jsonb_build_object('leave', jsonb_build_array(left_room));
+END $$;
+COMMENT ON FUNCTION public.push_leave_dispute_chat(text, text, jsonb, jsonb) IS
+  'Handler of leave_dispute_chat {disputeId}.  Presence of the others stays: an order may need it.';
+
+CREATE OR REPLACE FUNCTION public.push_dispute_typing(user_id text, room text, data jsonb, ctx jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  of_dispute uuid := public.push_room_id('dispute', room);
+BEGIN
+  IF of_dispute IS NULL THEN
+    RETURN public.push_refusal('bad_request', 'disputeId must be the id of a dispute');
+  END IF;
+  IF jsonb_typeof(data -> 'isTyping') IS DISTINCT FROM 'boolean' THEN
+    RETURN public.push_refusal('bad_request', 'isTyping must be true or false');
+  END IF;
+  PERFORM public.push_set_typing(ctx ->> 'session', user_id, room, 'dispute_typing',
+    jsonb_build_object('disputeId', of_dispute, 'userId', user_id),
+    (data ->> 'isTyping')::boolean);
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_dispute_typing(text, text, jsonb, jsonb) IS
+  'Handler of dispute_typing {disputeId, isTyping}.';
+
+CREATE OR REPLACE FUNCTION public.push_dispute_attachments(message uuid) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(jsonb_agg(jsonb_build_object(
+           'id', a.id, 'fileName', a.file_name, 'fileUrl', a.file_url,
+           'fileSize', a.file_size, 'mimeType', a.mime_type)
+           ORDER BY a.created_at, a.id), '[]')
+    FROM public.dispute_message_attachments a WHERE a.message_id = message;
+$$;
+COMMENT ON FUNCTION public.push_dispute_attachments(uuid) IS
+  'The attachments of a dispute''s message as its event shows them.';
+
+CREATE OR REPLACE FUNCTION public.push_dispute_messages_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM pgpush.emit('dispute:' || m.dispute_id, 'dispute_message',
+            jsonb_build_object(
+              'disputeId', m.dispute_id,
+              'orderId', (SELECT d.order_id FROM public.disputes d WHERE d.id = m.dispute_id),
+              'messageId', m.id, 'senderId', m.sender_id, 'content', m.content,
+              'attachments', public.push_dispute_attachments(m.id),
+              'createdAt', pgpush.iso(m.created_at)))
+     FROM public.dispute_messages m WHERE m.id = NEW.id;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_dispute_messages_insert() IS
+  'At commit: sends dispute_message with what the transaction has attached to it.';
+
+CREATE OR REPLACE FUNCTION public.push_disputes_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  n record;
+  data jsonb;
+BEGIN
+  FOR n IN SELECT * FROM pgpush_new LOOP
+    data := jsonb_build_object(
+      'disputeId', n.id, 'orderId', n.order_id, 'clientId', n.client_id,
+      'performerId', n.performer_id, 'reason', n.reason,
+      'createdAt', pgpush.iso(n.created_at));
+    PERFORM pgpush.emit('order:' || n.order_id, 'dispute_opened', data,
+      dup => 'dispute_opened:' || n.id);
+    PERFORM pgpush.emit('admin:notifications', 'dispute_opened', data,
+      dup => 'dispute_opened:' || n.id);
+  END LOOP;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_disputes_insert() IS
+  'Sends dispute_opened to the order''s room and to the admins, once to who is in both.';
+
+CREATE OR REPLACE FUNCTION public.push_disputes_update() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off AS $$
+DECLARE
+  r record;
+  other uuid;
+BEGIN
+  -- First out of the room, then the event.
+  FOR r IN
+    SELECT o.id, u.was AS gone, ARRAY[o.client_id, o.performer_id, o.moderator_id] AS parties
+      FROM pgpush_old o JOIN pgpush_new n USING (id),
+           LATERAL (VALUES (o.client_id, n.client_id),
+                           (o.performer_id, n.performer_id),
+                           (o.moderator_id, n.moderator_id)) AS u (was, is_now)
+     WHERE u.was IS DISTINCT FROM u.is_now AND u.was IS NOT NULL
+  LOOP
+    IF NOT coalesce(public.push_dispute_access(r.id, r.gone), false) THEN
+      PERFORM pgpush.revoke('dispute:' || r.id, r.gone::text);
+    END IF;
+    FOREACH other IN ARRAY r.parties LOOP
+      PERFORM public.push_part(r.gone, other);
+    END LOOP;
+  END LOOP;
+
+  PERFORM pgpush.emit('dispute:' || n.id, 'dispute_status_update',
+            jsonb_build_object(
+              'disputeId', n.id, 'orderId', n.order_id, 'status', n.status,
+              'updatedBy', n.moderator_id, 'updatedAt', pgpush.iso(n.updated_at)))
+     FROM pgpush_new n JOIN pgpush_old o USING (id)
+    WHERE n.status IS DISTINCT FROM o.status
+    ORDER BY n.created_at, n.id;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_disputes_update() IS
+  'Puts out of the dispute''s room who is no longer a party of it; sends dispute_status_update.';
+
+DROP TRIGGER IF EXISTS push_insert ON public.dispute_messages;
+CREATE CONSTRAINT TRIGGER push_insert AFTER INSERT ON public.dispute_messages
+  DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION public.push_dispute_messages_insert();
+
+DROP TRIGGER IF EXISTS push_insert ON public.disputes;
+CREATE TRIGGER push_insert AFTER INSERT ON public.disputes
+  REFERENCING NEW TABLE AS pgpush_new
+  FOR EACH STATEMENT EXECUTE FUNCTION public.push_disputes_insert();
+
+DROP TRIGGER IF EXISTS push_update ON public.disputes;
+CREATE TRIGGER push_update AFTER UPDATE ON public.disputes
+  REFERENCING OLD TABLE AS pgpush_old NEW TABLE AS pgpush_new
+  FOR EACH STATEMENT EXECUTE FUNCTION public.push_disputes_update();
+
+REVOKE ALL ON FUNCTION
+  public.push_dispute_access(uuid, uuid),
+  public.push_allow_dispute(text, jsonb, jsonb),
+  public.push_join_dispute_chat(text, text, jsonb, jsonb),
+  public.push_leave_dispute_chat(text, text, jsonb, jsonb),
+  public.push_dispute_typing(text, text, jsonb, jsonb),
+  public.push_dispute_attachments(uuid),
+  public.push_dispute_messages_insert(),
+  public.push_disputes_insert(),
+  public.push_disputes_update()
+FROM PUBLIC;
+
+DO $$
+BEGIN
+  PERFORM pgpush.allow('dispute:{id}', 'public.push_allow_dispute(text,jsonb,jsonb)');
+  PERFORM pgpush.on('join_dispute_chat',
+    'public.push_join_dispute_chat(text,text,jsonb,jsonb)', 'dispute:{disputeId}',
+    member => false, "grant" => true);
+  PERFORM pgpush.on('leave_dispute_chat',
+    'public.push_leave_dispute_chat(text,text,jsonb,jsonb)', 'dispute:{disputeId}',
+    member => false);
+  PERFORM pgpush.on('dispute_typing',
+    'public.push_dispute_typing(text,text,jsonb,jsonb)', 'dispute:{disputeId}');
+END $$;
+
+COMMIT;

@@ -1,0 +1,383 @@
+-- SPDX-License-Identifier: ISC
+--
+-- The chat of an order: messages and message_attachments become
+-- order_message, message_edit, message_delete and messages_read in room
+-- order:<order>; order_typing and mark_messages_read come from the browsers.
+-- What all four files share is here too: ids, refusals, who is typing.
+--
+-- Load as the owner of the tables, who must be a member of pgpush_admin, after
+-- sql/, in the order messages, orders, disputes, notifications.  (Any order
+-- will do: the files meet only when a function runs.)  Each file is one
+-- transaction and may be run again.
+--
+-- A message and its attachments are written in several transactions, so
+-- order_message is held under order:<order>:<receiver> until the notification
+-- that ends the API's request, or for 200 ms.  An attachment that comes too
+-- late for it sends message_edit.  That is held as well, but due at once: it
+-- is put together after the commit, so two attachments written side by side
+-- both show, and several in a row go out as one.
+
+BEGIN;
+
+SET LOCAL client_min_messages = warning;
+
+-- Shared
+
+CREATE OR REPLACE FUNCTION public.push_uuid(given text) RETURNS uuid
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE WHEN given ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+              THEN given::uuid END;
+$$;
+COMMENT ON FUNCTION public.push_uuid(text) IS
+  'An id as the API writes it, else NULL.  Other spellings of a uuid are refused: a room has one name.';
+
+CREATE OR REPLACE FUNCTION public.push_room_id(kind text, room text) RETURNS uuid
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF starts_with(room, kind || ':') THEN
+    RETURN public.push_uuid(substr(room, length(kind) + 2));
+  END IF;
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_room_id(text, text) IS
+  'The id in a room''s name: push_room_id(''order'', ''order:<id>''); NULL if it is no such room.';
+
+CREATE OR REPLACE FUNCTION public.push_refusal(code text, message text, tell boolean DEFAULT false)
+RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT jsonb_build_object('error', jsonb_build_object('code', code, 'message', message))
+         || CASE WHEN tell
+                 THEN jsonb_build_object('emit', jsonb_build_array(
+                        jsonb_build_array('error', jsonb_build_object('message', message))))
+                 ELSE '{}' END;
+$$;
+COMMENT ON FUNCTION public.push_refusal(text, text, boolean) IS
+  'What a handler returns to say no; tell: also as the event "error" that older pages listen to.';
+
+CREATE OR REPLACE FUNCTION public.push_nothing(user_id text, room text, data jsonb, ctx jsonb)
+RETURNS jsonb
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT NULL::jsonb;
+$$;
+COMMENT ON FUNCTION public.push_nothing(text, text, jsonb, jsonb) IS
+  'Handler of what older pages send without need: messages are written through the API.';
+
+-- Who is typing, so that it can be taken back when the socket goes.  A daemon
+-- that dies says no goodbye: its rows go when the user does, or with age.
+
+CREATE UNLOGGED TABLE IF NOT EXISTS public.push_typing (
+  session text        NOT NULL,
+  room    text        NOT NULL,
+  user_id text        NOT NULL,
+  event   text        NOT NULL,
+  data    jsonb       NOT NULL,
+  at      timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (session, room)
+);
+CREATE INDEX IF NOT EXISTS push_typing_user_id ON public.push_typing (user_id);
+COMMENT ON TABLE public.push_typing IS
+  'Sessions that said isTyping: true last; written by the typing handlers only.';
+REVOKE ALL ON public.push_typing FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.push_set_typing(
+  session text, user_id text, room text, event text, data jsonb, typing boolean)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+  IF push_set_typing.session IS NOT NULL THEN
+    IF typing THEN
+      INSERT INTO public.push_typing AS t (session, room, user_id, event, data)
+      VALUES (push_set_typing.session, push_set_typing.room,
+              push_set_typing.user_id, push_set_typing.event, push_set_typing.data)
+      ON CONFLICT (session, room) DO UPDATE SET at = now();
+    ELSE
+      DELETE FROM public.push_typing t
+       WHERE t.session = push_set_typing.session AND t.room = push_set_typing.room;
+    END IF;
+  END IF;
+  PERFORM pgpush.signal(push_set_typing.room, push_set_typing.event,
+    push_set_typing.data || jsonb_build_object('isTyping', typing), true);
+END $$;
+COMMENT ON FUNCTION public.push_set_typing(text, text, text, text, jsonb, boolean) IS
+  'Signals that a session types or has stopped, and remembers it.';
+
+CREATE OR REPLACE FUNCTION public.push_stop_typing(
+  of_session text DEFAULT NULL, of_room text DEFAULT NULL, of_user text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  t record;
+BEGIN
+  FOR t IN
+    DELETE FROM public.push_typing
+     WHERE (session = of_session AND (of_room IS NULL OR room = of_room))
+        OR user_id = of_user
+    RETURNING room, event, data
+  LOOP
+    PERFORM pgpush.signal(t.room, t.event, t.data || '{"isTyping": false}', true);
+  END LOOP;
+END $$;
+COMMENT ON FUNCTION public.push_stop_typing(text, text, text) IS
+  'Signals isTyping: false wherever this session (in this room), or this user, was typing.';
+
+CREATE OR REPLACE FUNCTION public.push_disconnect(user_id text, room text, data jsonb, ctx jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM public.push_stop_typing(of_session => ctx ->> 'session');
+  DELETE FROM public.push_typing
+   WHERE ctid = ANY (ARRAY(
+           SELECT ctid FROM public.push_typing
+            WHERE at < now() - interval '1 hour' FOR UPDATE SKIP LOCKED));
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_disconnect(text, text, jsonb, jsonb) IS
+  'A session has ended: it types no more.';
+
+-- What an event says of a message
+
+CREATE OR REPLACE FUNCTION public.push_attachments(message uuid) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(jsonb_agg(jsonb_build_object(
+           'id', a.id, 'fileUrl', a.file_url, 'fileName', a.file_name)
+           ORDER BY a.created_at, a.id), '[]')
+    FROM public.message_attachments a WHERE a.message_id = message;
+$$;
+COMMENT ON FUNCTION public.push_attachments(uuid) IS
+  'The attachments of an order''s message as its events show them.';
+
+CREATE OR REPLACE FUNCTION public.push_order_message(arg jsonb) RETURNS jsonb
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT jsonb_build_object(
+           'orderId', m.order_id, 'messageId', m.id,
+           'senderId', m.sender_id, 'receiverId', m.receiver_id,
+           'content', CASE WHEN m.deleted THEN '' ELSE m.content END,
+           'attachments', CASE WHEN m.deleted THEN '[]'
+                               ELSE public.push_attachments(m.id) END,
+           'createdAt', pgpush.iso(m.created_at))
+    FROM public.messages m WHERE m.id = (arg ->> 'messageId')::uuid;
+$$;
+COMMENT ON FUNCTION public.push_order_message(jsonb) IS
+  'Renders a held order_message from the message as it stands; NULL if it is gone.';
+
+CREATE OR REPLACE FUNCTION public.push_message_edit(arg jsonb) RETURNS jsonb
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT jsonb_build_object(
+           'orderId', m.order_id, 'messageId', m.id,
+           'senderId', m.sender_id, 'receiverId', m.receiver_id,
+           'content', m.content, 'attachments', public.push_attachments(m.id),
+           'updatedAt', pgpush.iso(m.updated_at), 'edited', m.edited)
+    FROM public.messages m
+   WHERE m.id = (arg ->> 'messageId')::uuid AND NOT m.deleted;
+$$;
+COMMENT ON FUNCTION public.push_message_edit(jsonb) IS
+  'Renders message_edit from the message as it stands; NULL if it is gone or deleted.';
+
+-- Triggers.  An error of ours must not undo the application's write: it
+-- becomes a warning in the server's log.
+
+CREATE OR REPLACE FUNCTION public.push_messages_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM pgpush.hold(
+            concat_ws(':', 'order', n.order_id, n.receiver_id),
+            'order:' || n.order_id, 'order_message',
+            'public.push_order_message(jsonb)'::regprocedure,
+            jsonb_build_object('messageId', n.id), interval '200 ms')
+     FROM pgpush_new n;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_messages_insert() IS
+  'Holds order_message until the notification, or for 200 ms.';
+
+-- enable_nestloop: the plan is kept for the session, and one made for a single
+-- row would compare 20,000 rows with 20,000.
+CREATE OR REPLACE FUNCTION public.push_messages_update() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off AS $$
+DECLARE
+  held text;
+  reader text := nullif(current_setting('pgpush.user', true), '');
+BEGIN
+  FOR held IN
+    SELECT DISTINCT concat_ws(':', 'order', o.order_id, o.receiver_id)
+      FROM pgpush_new n JOIN pgpush_old o USING (id)
+     WHERE (n.deleted AND NOT o.deleted)
+        OR (n.content IS DISTINCT FROM o.content AND NOT n.deleted)
+        OR (n.read_at IS NOT NULL AND o.read_at IS NULL)
+  LOOP
+    PERFORM pgpush.release(held);
+  END LOOP;
+  IF held IS NULL THEN
+    RETURN NULL;
+  END IF;
+
+  PERFORM pgpush.emit('order:' || n.order_id, 'message_edit',
+            jsonb_build_object(
+              'orderId', n.order_id, 'messageId', n.id,
+              'senderId', n.sender_id, 'receiverId', n.receiver_id,
+              'content', n.content, 'attachments', public.push_attachments(n.id),
+              'updatedAt', pgpush.iso(n.updated_at), 'edited', n.edited))
+     FROM pgpush_new n JOIN pgpush_old o USING (id)
+    WHERE n.content IS DISTINCT FROM o.content AND NOT n.deleted
+    ORDER BY n.created_at, n.id;
+
+  PERFORM pgpush.emit('order:' || n.order_id, 'message_delete',
+            jsonb_build_object(
+              'orderId', n.order_id, 'messageId', n.id,
+              'senderId', n.sender_id, 'receiverId', n.receiver_id))
+     FROM pgpush_new n JOIN pgpush_old o USING (id)
+    WHERE n.deleted AND NOT o.deleted
+    ORDER BY n.created_at, n.id;
+
+  -- Outside of a handler nobody says who reads; it is the receiver, and NULL
+  -- where one statement marks the messages of several.
+  PERFORM pgpush.emit('order:' || r.order_id, 'messages_read',
+            jsonb_build_object(
+              'orderId', r.order_id,
+              'readBy', coalesce(reader, CASE WHEN r.first = r.last THEN r.first END),
+              'readAt', pgpush.iso(r.read_at)),
+            others => true)
+     FROM (SELECT n.order_id, max(n.read_at) AS read_at,
+                  min(n.receiver_id::text) AS first, max(n.receiver_id::text) AS last
+             FROM pgpush_new n JOIN pgpush_old o USING (id)
+            WHERE n.read_at IS NOT NULL AND o.read_at IS NULL
+            GROUP BY n.order_id) r;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_messages_update() IS
+  'Sends message_edit, message_delete and messages_read, after what is still held of these messages.';
+
+CREATE OR REPLACE FUNCTION public.push_message_attachments_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  message uuid;
+  arg jsonb;
+  m record;
+  held text;
+BEGIN
+  FOR message IN SELECT DISTINCT message_id FROM pgpush_new LOOP
+    SELECT order_id, receiver_id INTO m
+      FROM public.messages WHERE id = message AND NOT deleted;
+    CONTINUE WHEN NOT FOUND;
+    held := concat_ws(':', 'order', m.order_id, m.receiver_id);
+    arg := jsonb_build_object('messageId', message);
+    IF NOT pgpush.is_held(held, arg) THEN
+      PERFORM pgpush.hold(held, 'order:' || m.order_id, 'message_edit',
+        'public.push_message_edit(jsonb)'::regprocedure, arg, interval '0');
+    END IF;
+  END LOOP;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_message_attachments_insert() IS
+  'An attachment is part of the event still held for its message, else sends message_edit.';
+
+DROP TRIGGER IF EXISTS push_insert ON public.messages;
+CREATE TRIGGER push_insert AFTER INSERT ON public.messages
+  REFERENCING NEW TABLE AS pgpush_new
+  FOR EACH STATEMENT EXECUTE FUNCTION public.push_messages_insert();
+
+DROP TRIGGER IF EXISTS push_update ON public.messages;
+CREATE TRIGGER push_update AFTER UPDATE ON public.messages
+  REFERENCING OLD TABLE AS pgpush_old NEW TABLE AS pgpush_new
+  FOR EACH STATEMENT EXECUTE FUNCTION public.push_messages_update();
+
+DROP TRIGGER IF EXISTS push_insert ON public.message_attachments;
+CREATE TRIGGER push_insert AFTER INSERT ON public.message_attachments
+  REFERENCING NEW TABLE AS pgpush_new
+  FOR EACH STATEMENT EXECUTE FUNCTION public.push_message_attachments_insert();
+
+-- From the browser.  The daemon lets only members of the room come this far.
+
+CREATE OR REPLACE FUNCTION public.push_order_typing(user_id text, room text, data jsonb, ctx jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  order_id uuid := public.push_room_id('order', room);
+BEGIN
+  IF order_id IS NULL THEN
+    RETURN public.push_refusal('bad_request', 'orderId must be the id of an order');
+  END IF;
+  IF jsonb_typeof(data -> 'isTyping') IS DISTINCT FROM 'boolean' THEN
+    RETURN public.push_refusal('bad_request', 'isTyping must be true or false');
+  END IF;
+  PERFORM public.push_set_typing(ctx ->> 'session', user_id, room, 'order_typing',
+    jsonb_build_object('orderId', order_id, 'userId', user_id),
+    (data ->> 'isTyping')::boolean);
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_order_typing(text, text, jsonb, jsonb) IS
+  'Handler of order_typing {orderId, isTyping}.';
+
+CREATE OR REPLACE FUNCTION public.push_mark_messages_read(user_id text, room text, data jsonb, ctx jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  marked bigint;
+  reader uuid := public.push_uuid(user_id);
+  of_order uuid := public.push_room_id('order', room);
+BEGIN
+  IF of_order IS NULL THEN
+    RETURN public.push_refusal('bad_request', 'orderId must be the id of an order');
+  END IF;
+  UPDATE public.messages m SET read = true, read_at = now()
+   WHERE m.order_id = of_order AND m.sender_id <> reader AND m.read_at IS NULL;
+  GET DIAGNOSTICS marked = ROW_COUNT;
+  RETURN jsonb_build_object('reply', jsonb_build_object(
+    'orderId', of_order, 'marked', marked,
+    'readAt', CASE WHEN marked > 0 THEN pgpush.iso(now()) END));
+END $$;
+COMMENT ON FUNCTION public.push_mark_messages_read(text, text, jsonb, jsonb) IS
+  'Handler of mark_messages_read {orderId}: what others wrote there is read now.';
+
+REVOKE ALL ON FUNCTION
+  public.push_uuid(text),
+  public.push_room_id(text, text),
+  public.push_refusal(text, text, boolean),
+  public.push_nothing(text, text, jsonb, jsonb),
+  public.push_set_typing(text, text, text, text, jsonb, boolean),
+  public.push_stop_typing(text, text, text),
+  public.push_disconnect(text, text, jsonb, jsonb),
+  public.push_attachments(uuid),
+  public.push_order_message(jsonb),
+  public.push_message_edit(jsonb),
+  public.push_messages_insert(),
+  public.push_messages_update(),
+  public.push_message_attachments_insert(),
+  public.push_order_typing(text, text, jsonb, jsonb),
+  public.push_mark_messages_read(text, text, jsonb, jsonb)
+FROM PUBLIC;
+
+-- What is held is rendered as the owner of pgpush.
+DO $$
+BEGIN
+  EXECUTE format('GRANT EXECUTE ON FUNCTION public.push_order_message(jsonb), '
+                 'public.push_message_edit(jsonb) TO %s',
+                 (SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'pgpush'));
+END $$;
+
+DO $$
+BEGIN
+  PERFORM pgpush.on('order_typing',
+    'public.push_order_typing(text,text,jsonb,jsonb)', 'order:{orderId}');
+  PERFORM pgpush.on('mark_messages_read',
+    'public.push_mark_messages_read(text,text,jsonb,jsonb)', 'order:{orderId}');
+  PERFORM pgpush.on('disconnect',
+    'public.push_disconnect(text,text,jsonb,jsonb)', member => false);
+  PERFORM pgpush.on('order_message',
+    'public.push_nothing(text,text,jsonb,jsonb)', member => false);
+  PERFORM pgpush.on('dispute_message',
+    'public.push_nothing(text,text,jsonb,jsonb)', member => false);
+END $$;
+
+COMMIT;

@@ -1,0 +1,151 @@
+-- SPDX-License-Identifier: ISC
+--
+-- Orders: order_status_history becomes order_status_update in room
+-- order:<order>.  Who may be in that room: its client, its performer, any
+-- admin.  join_order_chat and leave_order_chat come from the browsers; a
+-- performer who is replaced is put out.
+--
+-- Load after messages.sql (see there); before disputes.sql, notifications.sql.
+
+BEGIN;
+
+SET LOCAL client_min_messages = warning;
+
+CREATE OR REPLACE FUNCTION public.push_order_access(of_order uuid, of_user uuid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(u.id IN (o.client_id, o.performer_id) OR u.role = 'admin', false)
+    FROM public.orders o LEFT JOIN public.users u ON u.id = of_user
+   WHERE o.id = of_order;
+$$;
+COMMENT ON FUNCTION public.push_order_access(uuid, uuid) IS
+  'Whether a user may be in an order''s chat; NULL if there is no such order.';
+
+CREATE OR REPLACE FUNCTION public.push_allow_order(user_id text, params jsonb, ctx jsonb)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN coalesce(public.push_order_access(public.push_uuid(params ->> 'id'),
+                                           public.push_uuid(user_id)), false);
+END $$;
+COMMENT ON FUNCTION public.push_allow_order(text, jsonb, jsonb) IS
+  'Rule of the rooms order:{id}.';
+
+CREATE OR REPLACE FUNCTION public.push_join_order_chat(user_id text, room text, data jsonb, ctx jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  of_order uuid := public.push_uuid(data ->> 'orderId');
+  access boolean;
+  rooms text[];
+BEGIN
+  IF of_order IS NULL THEN
+    RETURN public.push_refusal('bad_request', 'Failed to join order chat', true);
+  END IF;
+  access := public.push_order_access(of_order, public.push_uuid(user_id));
+  IF access IS NULL THEN
+    RETURN public.push_refusal('not_found', 'Order not found', true);
+  ELSIF NOT access THEN
+    RETURN public.push_refusal('forbidden', 'Access denied to this order chat', true);
+  END IF;
+
+  SELECT 'order:' || of_order || array_agg('peer:' || p ORDER BY p) INTO rooms
+    FROM public.orders o, unnest(ARRAY[o.client_id, o.performer_id]) p
+   WHERE o.id = of_order AND p::text <> user_id;
+  RETURN jsonb_build_object(
+    'join', rooms,
+    'emit', jsonb_build_array(jsonb_build_array('joined_order_chat',
+              jsonb_build_object('orderId', of_order))),
+    'reply', jsonb_build_object('orderId', of_order));
+END $$;
+COMMENT ON FUNCTION public.push_join_order_chat(text, text, jsonb, jsonb) IS
+  'Handler of join_order_chat {orderId}: the order''s room, and the presence of its other parties.';
+
+CREATE OR REPLACE FUNCTION public.push_leave_order_chat(user_id text, room text, data jsonb, ctx jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  left_room text := 'order:' || public.push_uuid(data ->> 'orderId');
+BEGIN
+  IF left_room IS NULL THEN
+    RETURN NULL;
+  END IF;
+  PERFORM public.push_stop_typing(of_session => ctx ->> 'session', of_room => left_room);
+  RETURN jsonb_build_object('leave', jsonb_build_array(left_room));
+END $$;
+COMMENT ON FUNCTION public.push_leave_order_chat(text, text, jsonb, jsonb) IS
+  'Handler of leave_order_chat {orderId}.  Presence of the others stays: another order may need it.';
+
+CREATE OR REPLACE FUNCTION public.push_order_status_history_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM pgpush.emit('order:' || n.order_id, 'order_status_update',
+            jsonb_build_object(
+              'orderId', n.order_id, 'status', n.status,
+              'updatedBy', n.changed_by, 'updatedAt', pgpush.iso(n.changed_at)))
+     FROM pgpush_new n;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_order_status_history_insert() IS
+  'Sends order_status_update, one for each line of the history.';
+
+CREATE OR REPLACE FUNCTION public.push_orders_update() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_nestloop = off AS $$
+DECLARE
+  r record;
+BEGIN
+  FOR r IN
+    SELECT o.id, u.was AS gone, u.other
+      FROM pgpush_old o JOIN pgpush_new n USING (id),
+           LATERAL (VALUES (o.client_id, n.client_id, o.performer_id),
+                           (o.performer_id, n.performer_id, o.client_id))
+             AS u (was, is_now, other)
+     WHERE u.was IS DISTINCT FROM u.is_now AND u.was IS NOT NULL
+  LOOP
+    IF NOT coalesce(public.push_order_access(r.id, r.gone), false) THEN
+      PERFORM pgpush.revoke('order:' || r.id, r.gone::text);
+    END IF;
+    PERFORM public.push_part(r.gone, r.other);
+  END LOOP;
+  RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_orders_update() IS
+  'Puts out of the order''s room who is no longer a party of it.';
+
+DROP TRIGGER IF EXISTS push_insert ON public.order_status_history;
+CREATE TRIGGER push_insert AFTER INSERT ON public.order_status_history
+  REFERENCING NEW TABLE AS pgpush_new
+  FOR EACH STATEMENT EXECUTE FUNCTION public.push_order_status_history_insert();
+
+DROP TRIGGER IF EXISTS push_update ON public.orders;
+CREATE TRIGGER push_update AFTER UPDATE ON public.orders
+  REFERENCING OLD TABLE AS pgpush_old NEW TABLE AS pgpush_new
+  FOR EACH STATEMENT EXECUTE FUNCTION public.push_orders_update();
+
+REVOKE ALL ON FUNCTION
+  public.push_order_access(uuid, uuid),
+  public.push_allow_order(text, jsonb, jsonb),
+  public.push_join_order_chat(text, text, jsonb, jsonb),
+  public.push_leave_order_chat(text, text, jsonb, jsonb),
+  public.push_order_status_history_insert(),
+  public.push_orders_update()
+FROM PUBLIC;
+
+DO $$
+BEGIN
+  PERFORM pgpush.allow('order:{id}', 'public.push_allow_order(text,jsonb,jsonb)');
+  PERFORM pgpush.on('join_order_chat',
+    'public.push_join_order_chat(text,text,jsonb,jsonb)', 'order:{orderId}',
+    member => false, "grant" => true);
+  PERFORM pgpush.on('leave_order_chat',
+    'public.push_leave_order_chat(text,text,jsonb,jsonb)', 'order:{orderId}',
+    member => false);
+END $$;
+
+COMMIT;
