@@ -5,7 +5,7 @@
     def what_it_shows(w):
         \"\"\"the sentence that becomes the name of the point\"\"\"
 
-    main(app=True)
+    main(kind="app")
 
 A case that returns is a point passed; one that raises is a point failed.  The
 cases of a file share the world (a database and a daemon), and must therefore

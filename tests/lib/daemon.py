@@ -55,7 +55,8 @@ class Daemon:
     def start(self, ready=True):
         self.write_conf()
         env = database.clean_environment()
-        env["ASAN_OPTIONS"] = "detect_leaks=1:exitcode=99"
+        env["ASAN_OPTIONS"] = "detect_leaks=1:exitcode=99:" \
+            "quarantine_size_mb=8"
         env["UBSAN_OPTIONS"] = "print_stacktrace=1"
         with open(self.logfile, "ab") as log:
             self.process = subprocess.Popen(
