@@ -113,6 +113,8 @@ static const struct setting settings[] = {
 	    10, 10 * MIN, NULL },
 	{ "handler_interval", KIND_TIME, AT(handler_interval_ms), "20ms",
 	    0, SEC, NULL },
+	{ "handler_queue", KIND_NUMBER, AT(handler_queue), "10000",
+	    1, 1000000, NULL },
 	{ "presence_grace", KIND_TIME, AT(presence_grace_ms), "3s",
 	    0, HOUR, NULL },
 

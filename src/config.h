@@ -56,6 +56,7 @@ struct config {
 	/* handlers and presence */
 	int64_t		 handler_timeout_ms;
 	int64_t		 handler_interval_ms;
+	int64_t		 handler_queue;		/* calls waiting */
 	int64_t		 presence_grace_ms;
 	/* log */
 	int64_t		 log_level;		/* enum log_level */

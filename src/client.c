@@ -1,0 +1,1065 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Clients.  A command that must ask the database leaves a request behind, on
+ * one list of all; a revoke, a kick or a change of rules that passes the feed
+ * meanwhile marks the requests it touches, whose answers then count for
+ * nothing: a question of rights is asked again.
+ *
+ * Commands of one session take effect in the order they came: as long as a
+ * join is under way, what could depend on it waits behind it.
+ */
+
+#include <sys/queue.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "client.h"
+#include "clock.h"
+#include "config.h"
+#include "conn.h"
+#include "feed.h"
+#include "handler.h"
+#include "hub.h"
+#include "log.h"
+#include "pg.h"
+#include "presence.h"
+#include "proto.h"
+#include "room.h"
+#include "session.h"
+#include "token.h"
+#include "xmalloc.h"
+
+#define PARKED_MAX	256		/* commands waiting for a join */
+#define EXPIRING_S	60		/* warn so long before the end */
+#define LEFT_MS		5000		/* a position is kept after a leave */
+#define LEFT_MAX	32		/* rooms left and remembered */
+#define DEAD_PINGS	2		/* silent for so many: dead */
+
+/* A right that need not be asked for again until it is revoked. */
+struct grant {
+	LIST_ENTRY(grant)	 entry;
+	char			*event;		/* owned; "" for a join */
+	char			*room;		/* owned */
+	char			*answer;	/* owned; the handler's */
+};
+
+/* A room left a moment ago, and how far it was heard. */
+struct left {
+	TAILQ_ENTRY(left)	 entry;		/* oldest first */
+	char			*room;		/* owned */
+	int64_t			 last;
+	int64_t			 until_ms;
+};
+
+/* A command that waits for the joins before it. */
+struct parked {
+	TAILQ_ENTRY(parked)	 entry;
+	struct command		 cmd;		/* owned */
+};
+
+enum request_type {
+	REQUEST_GREET,
+	REQUEST_JOIN,
+	REQUEST_SEND,
+};
+
+/* A question to the database, until its answer. */
+struct request {
+	LIST_ENTRY(request)	 entry;		/* on requests */
+	struct session		*session;	/* a reference */
+	enum request_type	 type;
+	bool			 is_void;	/* rights changed meanwhile */
+	bool			 is_join;	/* others wait for it */
+	struct command		 cmd;		/* owned */
+	char			*room;		/* owned; of a send, or NULL */
+};
+
+enum client_state {
+	CLIENT_NEW,		/* must show a token */
+	CLIENT_GREETING,	/* the database is asked who it is */
+	CLIENT_LIVE,
+	CLIENT_OVER,
+};
+
+struct client {
+	enum client_state	 state;
+	bool			 warned;	/* that the token expires */
+	unsigned int		 joins;		/* under way */
+	unsigned int		 requests;	/* under way */
+	unsigned int		 nparked;
+	unsigned int		 nleft;
+	unsigned int		 ngrants;
+	int64_t			 ping_ms;	/* when the next is due */
+	TAILQ_HEAD(, parked)	 parked;
+	TAILQ_HEAD(, left)	 left;
+	LIST_HEAD(, grant)	 grants;	/* newest first */
+};
+
+static const struct config	*cfg;
+static struct feed		*feed;
+static struct pg		*query;
+static const struct token_keys	*keys;
+static LIST_HEAD(, request)	 requests = LIST_HEAD_INITIALIZER(requests);
+
+static const struct pg_stmt greet_stmt = { "greet",
+	"SELECT g.rooms IS NULL, room"
+	" FROM (SELECT pgpush.greet_user($1, $2::jsonb) AS rooms OFFSET 0) g"
+	" LEFT JOIN LATERAL unnest(g.rooms) AS room ON true", 2 };
+static const struct pg_stmt authorize_stmt = { "authorize",
+	"SELECT pgpush.authorize($1, $2, $3::jsonb)", 3 };
+
+static void	client_do(struct session *s, struct command *cmd);
+static void	request_greet(struct request *q);
+static void	request_join(struct request *q);
+static void	request_send(struct request *q);
+
+static struct client *
+client_of(const struct session *s)
+{
+	return session_data(s);
+}
+
+static void
+refuse(struct session *s, const char *ref, const char *code,
+    const char *message)
+{
+	session_send(s, session_dialect(s)->error(ref, code, message));
+}
+
+static void
+end(struct session *s, int code, const char *reason)
+{
+	if (session_conn(s) != NULL)
+		conn_close(session_conn(s), code, reason);
+}
+
+/* Requests */
+
+static struct request *
+request_new(struct session *s, enum request_type type, struct command *cmd)
+{
+	struct request	*q = xcalloc(1, sizeof(*q));
+
+	q->session = session_ref(s);
+	q->type = type;
+	if (cmd != NULL) {
+		q->cmd = *cmd;
+		memset(cmd, 0, sizeof(*cmd));
+	}
+	LIST_INSERT_HEAD(&requests, q, entry);
+	client_of(s)->requests++;
+	return q;
+}
+
+static void
+request_set_join(struct request *q)
+{
+	q->is_join = true;
+	client_of(q->session)->joins++;
+}
+
+/* Do what waited for the joins, until something must wait again. */
+static void
+client_unpark(struct session *s)
+{
+	struct client	*cl;
+	struct parked	*p;
+
+	/* A command may end the session, and free what we looked at. */
+	while ((cl = client_of(s)) != NULL && cl->state == CLIENT_LIVE &&
+	    cl->joins == 0 && (p = TAILQ_FIRST(&cl->parked)) != NULL) {
+		TAILQ_REMOVE(&cl->parked, p, entry);
+		cl->nparked--;
+		client_do(s, &p->cmd);
+		command_free(&p->cmd);
+		free(p);
+	}
+}
+
+static void
+request_end(struct request *q)
+{
+	struct session	*s = q->session;
+	struct client	*cl = client_of(s);
+
+	LIST_REMOVE(q, entry);
+	if (cl != NULL) {
+		cl->requests--;
+		if (q->is_join)
+			cl->joins--;
+		client_unpark(s);
+	}
+	command_free(&q->cmd);
+	free(q->room);
+	free(q);
+	session_unref(s);
+}
+
+/* The answer is for nobody any more. */
+static bool
+request_is_stale(const struct request *q)
+{
+	const struct client	*cl = client_of(q->session);
+
+	return cl == NULL || cl->state == CLIENT_OVER;
+}
+
+/* Grants, and positions of rooms just left */
+
+static void
+grant_free(struct client *cl, struct grant *g)
+{
+	LIST_REMOVE(g, entry);
+	cl->ngrants--;
+	free(g->event);
+	free(g->room);
+	free(g->answer);
+	free(g);
+}
+
+static struct grant *
+grant_find(const struct client *cl, const char *event, const char *room)
+{
+	struct grant	*g;
+
+	LIST_FOREACH(g, &cl->grants, entry)
+		if (strcmp(g->event, event) == 0 && strcmp(g->room, room) == 0)
+			break;
+	return g;
+}
+
+static void
+grant_add(struct client *cl, const char *event, const char *room,
+    const char *answer)
+{
+	struct grant	*g = grant_find(cl, event, room), *oldest;
+
+	if (g != NULL)
+		grant_free(cl, g);
+	if (cl->ngrants >= (unsigned int)cfg->max_rooms) {
+		oldest = NULL;
+		LIST_FOREACH(g, &cl->grants, entry)
+			oldest = g;
+		if (oldest != NULL)
+			grant_free(cl, oldest);
+	}
+	g = xcalloc(1, sizeof(*g));
+	g->event = xstrdup(event);
+	g->room = xstrdup(room);
+	g->answer = xstrdup(answer);
+	LIST_INSERT_HEAD(&cl->grants, g, entry);
+	cl->ngrants++;
+}
+
+static void
+left_free(struct client *cl, struct left *l)
+{
+	TAILQ_REMOVE(&cl->left, l, entry);
+	cl->nleft--;
+	free(l->room);
+	free(l);
+}
+
+static void
+left_add(struct client *cl, const struct member *m)
+{
+	struct left	*l;
+
+	if (cl->nleft >= LEFT_MAX)
+		left_free(cl, TAILQ_FIRST(&cl->left));
+	l = xcalloc(1, sizeof(*l));
+	l->room = xstrdup(m->room->name);
+	l->last = m->behind ? m->last : feed_position(feed);
+	if (l->last < m->last)
+		l->last = m->last;
+	l->until_ms = clock_ms() + LEFT_MS;
+	TAILQ_INSERT_TAIL(&cl->left, l, entry);
+	cl->nleft++;
+}
+
+/* Where a rejoin goes on, or -1; what is too old is forgotten. */
+static int64_t
+left_take(struct client *cl, const char *room)
+{
+	struct left	*l, *next;
+	int64_t		 last = -1, now = clock_ms();
+
+	for (l = TAILQ_FIRST(&cl->left); l != NULL; l = next) {
+		next = TAILQ_NEXT(l, entry);
+		if (l->until_ms >= now && strcmp(l->room, room) != 0)
+			continue;
+		if (l->until_ms >= now)
+			last = l->last;
+		left_free(cl, l);
+	}
+	return last;
+}
+
+/* Rooms */
+
+static bool
+too_many_rooms(struct session *s)
+{
+	return room_count(s) >= (size_t)cfg->max_rooms;
+}
+
+/*
+ * Put the session into a room that it may be in, and tell it: as the answer to
+ * a join with that ref, or by itself if ref is NULL.
+ */
+static void
+enter(struct session *s, const char *room, const char *ref, int64_t since,
+    const char *epoch)
+{
+	const struct dialect	*d = session_dialect(s);
+	struct member		*m = room_member(room, s);
+	bool			 new = m == NULL;
+	int64_t			 id, kept;
+
+	if (new && too_many_rooms(s)) {
+		refuse(s, ref == NULL ? "null" : ref, "too_many",
+		    "too many rooms");
+		return;
+	}
+	if (new) {
+		kept = left_take(client_of(s), room);
+		if (since < 0) {
+			since = kept;
+			epoch = NULL;
+		}
+		m = hub_join(s, room, since, epoch);
+	}
+	id = m->behind || m->last > feed_position(feed) ? m->last :
+	    feed_position(feed);
+	session_send(s, ref == NULL ? d->put_in(room, id) :
+	    d->joined(ref, room, id));
+	if (new)
+		hub_start(m);
+}
+
+static void
+leave(struct session *s, const char *room)
+{
+	struct member	*m = room_member(room, s);
+
+	if (m == NULL)
+		return;
+	left_add(client_of(s), m);
+	hub_leave(m);
+}
+
+/* Being let in */
+
+static void
+welcome(struct session *s, char **rooms, size_t n, int64_t since,
+    const char *epoch)
+{
+	struct client		 *cl = client_of(s);
+	struct member		**members = xcalloc(n + 1, sizeof(*members));
+	struct welcome		  w = { session_id(s), session_user(s), rooms,
+	    n, feed_position(feed), feed_epoch(feed),
+	    cfg->ping_interval_ms / 1000 };
+	size_t			  i;
+
+	for (i = 0; i < n; i++)
+		members[i] = hub_join(s, rooms[i], since, epoch);
+	if (n > 0)
+		w.id = members[0]->last;
+	cl->state = CLIENT_LIVE;
+	session_begin(s);
+	session_send(s, session_dialect(s)->welcome(&w));
+	for (i = 0; i < n; i++)
+		hub_start(members[i]);
+	free(members);
+	presence_opened(s);
+	cl->ping_ms = clock_ms() + cfg->ping_interval_ms;
+	client_tick(s);
+}
+
+/* The rooms of an answer of greet_user, each once. */
+static size_t
+greet_rooms(const struct pg_result *res, char **rooms)
+{
+	const char	*name;
+	size_t		 n = 0, j;
+	int		 i;
+
+	for (i = 0; i < pg_rows(res); i++) {
+		name = pg_value(res, i, 1);
+		if (name == NULL || !room_name_ok(name) ||
+		    n >= (size_t)cfg->max_rooms)
+			continue;
+		for (j = 0; j < n && strcmp(rooms[j], name) != 0; j++)
+			;
+		if (j == n)
+			rooms[n++] = xstrdup(name);
+	}
+	return n;
+}
+
+static void
+on_greeted(void *arg, const struct pg_result *res)
+{
+	struct request	 *q = arg;
+	struct session	 *s = q->session;
+	char		**rooms;
+	size_t		  n;
+
+	if (request_is_stale(q)) {
+		request_end(q);
+		return;
+	}
+	if (q->is_void && res != NULL) {
+		request_greet(q);
+		return;
+	}
+	if (!pg_ok(res))
+		end(s, CLOSE_TRY_LATER, "no database");
+	else if (pg_true(res, 0, 0))
+		end(s, CLOSE_FORBIDDEN, "user not found");
+	else {
+		rooms = xcalloc((size_t)pg_rows(res) + 1, sizeof(*rooms));
+		n = greet_rooms(res, rooms);
+		welcome(s, rooms, n, q->cmd.since, q->cmd.epoch);
+		while (n > 0)
+			free(rooms[--n]);
+		free(rooms);
+	}
+	request_end(q);
+}
+
+static void
+request_greet(struct request *q)
+{
+	struct session	*s = q->session;
+	char		*ctx = session_ctx(s);
+	const char	*params[] = { session_user(s), ctx };
+
+	q->is_void = false;
+	if (!feed_is_ready(feed) ||
+	    pg_send(query, &greet_stmt, params, on_greeted, q) == -1) {
+		end(s, CLOSE_TRY_LATER, "no database");
+		request_end(q);
+	}
+	free(ctx);
+}
+
+/* Returns -1 with the reason logged if the token is not good. */
+static int
+check_token(struct session *s, const char *token, size_t len, struct token *t)
+{
+	const char	*reason;
+
+	if (token_verify(keys, token, len, (int64_t)time(NULL), t,
+	    &reason) == 0)
+		return 0;
+	if (session_conn(s) != NULL)
+		log_info("conn=%" PRIu64 " msg=\"token refused\" reason=%s",
+		    conn_id(session_conn(s)), log_quote(reason,
+		    strlen(reason)));
+	return -1;
+}
+
+static void
+client_authenticate(struct session *s, const char *token, size_t len,
+    struct command *cmd)
+{
+	struct token	t;
+
+	if (check_token(s, token, len, &t) == -1) {
+		end(s, CLOSE_UNAUTHORIZED, "bad token");
+		return;
+	}
+	session_identify(s, t.user, t.claims, t.exp);
+	token_free(&t);
+	client_of(s)->state = CLIENT_GREETING;
+	request_greet(request_new(s, REQUEST_GREET, cmd));
+}
+
+void
+client_token(struct session *s, const char *token, size_t len, int64_t since,
+    const char *epoch)
+{
+	struct command	cmd;
+
+	memset(&cmd, 0, sizeof(cmd));
+	cmd.since = since;
+	cmd.epoch = epoch == NULL ? NULL : xstrdup(epoch);
+	client_authenticate(s, token, len, &cmd);
+	command_free(&cmd);
+}
+
+/* A token for a session that has one: only the time may change. */
+static void
+client_refresh(struct session *s, struct command *cmd)
+{
+	struct token	t;
+
+	if (check_token(s, cmd->token, strlen(cmd->token), &t) == -1) {
+		refuse(s, cmd->ref, "unauthorized", "bad token");
+		return;
+	}
+	if (strcmp(t.user, session_user(s)) != 0)
+		end(s, CLOSE_FORBIDDEN, "another user");
+	else {
+		session_identify(s, t.user, t.claims, t.exp);
+		client_of(s)->warned = false;
+		session_send(s, session_dialect(s)->reply_auth(cmd->ref,
+		    t.exp));
+		client_tick(s);
+	}
+	token_free(&t);
+}
+
+/* Joining */
+
+static void
+on_authorized(void *arg, const struct pg_result *res)
+{
+	struct request	*q = arg;
+	struct session	*s = q->session;
+
+	if (request_is_stale(q)) {
+		request_end(q);
+		return;
+	}
+	if (q->is_void && res != NULL) {
+		request_join(q);
+		return;
+	}
+	if (!pg_ok(res))
+		refuse(s, q->cmd.ref, "unavailable", "no database");
+	else if (!pg_true(res, 0, 0))
+		refuse(s, q->cmd.ref, "forbidden", "not allowed in this room");
+	else {
+		grant_add(client_of(s), "", q->cmd.room, "");
+		enter(s, q->cmd.room, q->cmd.ref, q->cmd.since, q->cmd.epoch);
+	}
+	request_end(q);
+}
+
+static void
+request_join(struct request *q)
+{
+	struct session	*s = q->session;
+	char		*ctx = session_ctx(s);
+	const char	*params[] = { session_user(s), q->cmd.room, ctx };
+
+	q->is_void = false;
+	if (pg_send(query, &authorize_stmt, params, on_authorized, q) == -1) {
+		refuse(s, q->cmd.ref, "unavailable", "no database");
+		request_end(q);
+	}
+	free(ctx);
+}
+
+static void
+client_join(struct session *s, struct command *cmd)
+{
+	struct request	*q;
+
+	if (room_member(cmd->room, s) != NULL ||
+	    grant_find(client_of(s), "", cmd->room) != NULL) {
+		enter(s, cmd->room, cmd->ref, cmd->since, cmd->epoch);
+		return;
+	}
+	if (too_many_rooms(s)) {
+		refuse(s, cmd->ref, "too_many", "too many rooms");
+		return;
+	}
+	q = request_new(s, REQUEST_JOIN, cmd);
+	request_set_join(q);
+	request_join(q);
+}
+
+/* Sending */
+
+static void
+apply_rooms(struct session *s, const struct answer *a, bool may_join)
+{
+	const struct dialect	*d = session_dialect(s);
+	size_t			 i;
+
+	for (i = 0; may_join && i < a->njoin; i++)
+		if (room_name_ok(a->join[i]))
+			enter(s, a->join[i], NULL, -1, NULL);
+	for (i = 0; i < a->nleave; i++) {
+		if (room_member(a->leave[i], s) == NULL)
+			continue;
+		leave(s, a->leave[i]);
+		session_send(s, d->left(a->leave[i], "left"));
+	}
+}
+
+static void
+apply_answer(struct session *s, const struct answer *a, const char *ref,
+    bool may_join)
+{
+	const struct dialect	*d = session_dialect(s);
+	size_t			 i;
+
+	apply_rooms(s, a, may_join);
+	for (i = 0; i < a->nemits; i++)
+		session_send(s, d->emit(a->emits[i].event, a->emits[i].data));
+	if (a->code != NULL)
+		refuse(s, ref, a->code, a->message);
+	else
+		session_send(s, d->reply_send(ref, a->reply));
+}
+
+static void
+on_handled(void *arg, const char *json)
+{
+	struct request		*q = arg;
+	struct session		*s = q->session;
+	const struct handler	*h = handler_find(q->cmd.event);
+	struct answer		 a;
+
+	if (request_is_stale(q)) {
+		request_end(q);
+		return;
+	}
+	if (q->is_void && q->is_join && json != NULL) {
+		request_send(q);
+		return;
+	}
+	if (json == NULL)
+		refuse(s, q->cmd.ref, "unavailable", "no database");
+	else if (answer_parse(&a, json) == -1) {
+		log_warn("msg=\"malformed answer\" event=%s answer=%s",
+		    log_quote(q->cmd.event, strlen(q->cmd.event)),
+		    log_quote(json, strlen(json)));
+		refuse(s, q->cmd.ref, "internal", "internal error");
+		answer_free(&a);
+	} else {
+		if (q->is_join && h != NULL && a.code == NULL &&
+		    q->room != NULL)
+			grant_add(client_of(s), q->cmd.event, q->room, json);
+		apply_answer(s, &a, q->cmd.ref, !q->is_void);
+		answer_free(&a);
+	}
+	request_end(q);
+}
+
+static void
+request_send(struct request *q)
+{
+	q->is_void = false;
+	if (handler_call(q->session, q->cmd.event, q->room, q->cmd.data,
+	    q->cmd.key, on_handled, q) == -1) {
+		refuse(q->session, q->cmd.ref, "unavailable", "no database");
+		request_end(q);
+	}
+}
+
+static void
+client_regrant(struct session *s, const struct grant *g, const char *ref)
+{
+	struct answer	a;
+
+	if (answer_parse(&a, g->answer) == 0)
+		apply_answer(s, &a, ref, true);
+	answer_free(&a);
+}
+
+/*
+ * The room of a send into room: by the handler's template from the data, else
+ * the frame's own.  Returns -1 after refusing.  A join whose data does not
+ * give one goes to its handler all the same, which knows what to say.
+ */
+static int
+send_room(struct session *s, const struct handler *h, struct command *cmd,
+    char *room)
+{
+	const char	*wrong;
+	char		*message;
+
+	room[0] = '\0';
+	if (h->room == NULL) {
+		if (cmd->room != NULL)
+			memcpy(room, cmd->room, strlen(cmd->room) + 1);
+		return 0;
+	}
+	if (command_expand(cmd, h->room, room, ROOM_NAME_MAX + 1,
+	    &wrong) == -1) {
+		room[0] = '\0';
+		if (!h->member)
+			return 0;
+		message = xasprintf("data does not give the room %s", h->room);
+		refuse(s, cmd->ref, "bad_request", message);
+		free(message);
+		return -1;
+	}
+	if (cmd->room != NULL && strcmp(cmd->room, room) != 0) {
+		refuse(s, cmd->ref, "bad_request",
+		    "room and data name different rooms");
+		return -1;
+	}
+	return 0;
+}
+
+static void
+client_send(struct session *s, struct command *cmd)
+{
+	char			 room[ROOM_NAME_MAX + 1];
+	const struct handler	*h;
+	const struct grant	*g;
+	struct request		*q;
+
+	if (!handler_is_up()) {
+		refuse(s, cmd->ref, "unavailable", "no database");
+		return;
+	}
+	h = handler_find(cmd->event);
+	if (h == NULL || strcmp(cmd->event, "disconnect") == 0) {
+		refuse(s, cmd->ref, "not_found", "no such event");
+		return;
+	}
+	if (send_room(s, h, cmd, room) == -1)
+		return;
+	if (h->member && room[0] == '\0') {
+		refuse(s, cmd->ref, "bad_request", "room is missing");
+		return;
+	}
+	if (h->member && room_member(room, s) == NULL) {
+		refuse(s, cmd->ref, "forbidden", "not a member of this room");
+		return;
+	}
+	if (h->grant && (g = grant_find(client_of(s), cmd->event, room)) !=
+	    NULL) {
+		client_regrant(s, g, cmd->ref);
+		return;
+	}
+	q = request_new(s, REQUEST_SEND, cmd);
+	if (room[0] != '\0')
+		q->room = xstrdup(room);
+	if (h->grant)
+		request_set_join(q);
+	request_send(q);
+}
+
+/* Commands */
+
+static void
+client_leave(struct session *s, struct command *cmd)
+{
+	leave(s, cmd->room);
+	session_send(s, session_dialect(s)->reply_leave(cmd->ref, cmd->room));
+}
+
+static void
+client_bad(struct session *s, struct command *cmd)
+{
+	char	*message = xasprintf("bad or missing field: %s", cmd->wrong);
+
+	refuse(s, cmd->ref, "bad_request", message);
+	free(message);
+}
+
+/* Do a command now. */
+static void
+client_do(struct session *s, struct command *cmd)
+{
+	switch (cmd->type) {
+	case COMMAND_AUTH:
+		client_refresh(s, cmd);
+		break;
+	case COMMAND_JOIN:
+		client_join(s, cmd);
+		break;
+	case COMMAND_LEAVE:
+		client_leave(s, cmd);
+		break;
+	case COMMAND_SEND:
+		client_send(s, cmd);
+		break;
+	case COMMAND_PING:
+		session_send(s, session_dialect(s)->reply_ping(cmd->ref,
+		    hub_at(s)));
+		break;
+	case COMMAND_BAD:
+		client_bad(s, cmd);
+		break;
+	}
+}
+
+/* Joins do not wait for one another, all else that touches rooms does. */
+static bool
+must_wait(const struct client *cl, const struct command *cmd)
+{
+	switch (cmd->type) {
+	case COMMAND_JOIN:
+		return !TAILQ_EMPTY(&cl->parked);
+	case COMMAND_LEAVE:
+	case COMMAND_SEND:
+		return cl->joins > 0 || !TAILQ_EMPTY(&cl->parked);
+	case COMMAND_AUTH:
+	case COMMAND_PING:
+	case COMMAND_BAD:
+		break;
+	}
+	return false;
+}
+
+static void
+client_park(struct session *s, struct command *cmd)
+{
+	struct client	*cl = client_of(s);
+	struct parked	*p;
+
+	if (cl->nparked >= PARKED_MAX) {
+		refuse(s, cmd->ref, "too_many", "too many commands waiting");
+		return;
+	}
+	p = xcalloc(1, sizeof(*p));
+	p->cmd = *cmd;
+	memset(cmd, 0, sizeof(*cmd));
+	TAILQ_INSERT_TAIL(&cl->parked, p, entry);
+	cl->nparked++;
+}
+
+void
+client_command(struct session *s, struct command *cmd)
+{
+	struct client	*cl = client_of(s);
+
+	switch (cl->state) {
+	case CLIENT_NEW:
+		if (cmd->type != COMMAND_AUTH)
+			end(s, CLOSE_UNAUTHORIZED, "auth comes first");
+		else
+			client_authenticate(s, cmd->token, strlen(cmd->token),
+			    cmd);
+		break;
+	case CLIENT_GREETING:
+		/* Not yet in: what is asked waits for the welcome. */
+		client_park(s, cmd);
+		break;
+	case CLIENT_LIVE:
+		if (must_wait(cl, cmd))
+			client_park(s, cmd);
+		else
+			client_do(s, cmd);
+		break;
+	case CLIENT_OVER:
+		break;
+	}
+}
+
+/* Time */
+
+static int64_t
+min64(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void
+client_ping(struct session *s, int64_t now)
+{
+	struct client	*cl = client_of(s);
+	struct conn	*c = session_conn(s);
+
+	if (now < cl->ping_ms)
+		return;
+	cl->ping_ms = now + cfg->ping_interval_ms;
+	session_send(s, session_dialect(s)->at(hub_at(s)));
+	conn_ping(c);
+}
+
+/* Milliseconds until the token's state changes next; the end is 0. */
+static int64_t
+client_token_ms(struct session *s)
+{
+	struct client	*cl = client_of(s);
+	int64_t		 left = session_exp(s) - (int64_t)time(NULL);
+
+	if (left <= 0)
+		return 0;
+	if (left <= EXPIRING_S && !cl->warned) {
+		cl->warned = true;
+		session_send(s, session_dialect(s)->expiring(left));
+	}
+	if (left > EXPIRING_S)
+		left -= EXPIRING_S;
+	return left > INT64_MAX / 1000 ? INT64_MAX : left * 1000;
+}
+
+void
+client_tick(struct session *s)
+{
+	struct client	*cl = client_of(s);
+	struct conn	*c = session_conn(s);
+	int64_t		 now = clock_ms(), next;
+
+	if (cl->state != CLIENT_LIVE) {
+		end(s, CLOSE_AUTH_TIMEOUT, "no auth in time");
+		return;
+	}
+	if (conn_silent_ms(c) > DEAD_PINGS * cfg->ping_interval_ms) {
+		end(s, CLOSE_GOING_AWAY, "no sign of life");
+		return;
+	}
+	if ((next = client_token_ms(s)) == 0) {
+		end(s, CLOSE_UNAUTHORIZED, "token expired");
+		return;
+	}
+	client_ping(s, now);
+	conn_set_timer(c, min64(next, cl->ping_ms - now));
+}
+
+/* The beginning and the end */
+
+void
+client_open(struct session *s)
+{
+	struct client	*cl = xcalloc(1, sizeof(*cl));
+
+	TAILQ_INIT(&cl->parked);
+	TAILQ_INIT(&cl->left);
+	LIST_INIT(&cl->grants);
+	session_set_data(s, cl);
+	conn_set_timer(session_conn(s), cfg->auth_timeout_ms);
+}
+
+static void
+on_disconnected(void *arg, const char *answer)
+{
+	(void)arg;
+	(void)answer;
+}
+
+/* Let the application know which rooms a session was in as it ended. */
+static void
+tell_disconnect(struct session *s)
+{
+	struct text	 t = { NULL, 0, 0 };
+	struct member	*m;
+	const char	*comma = "";
+
+	if (handler_find("disconnect") == NULL)
+		return;
+	text_add(&t, "{\"rooms\":[");
+	LIST_FOREACH(m, session_members(s), by_session) {
+		text_add(&t, comma);
+		text_add_string(&t, m->room->name);
+		comma = ",";
+	}
+	text_add(&t, "]}");
+	if (handler_call(s, "disconnect", NULL, t.buf, NULL, on_disconnected,
+	    NULL) == -1)
+		log_info("msg=\"disconnect handler not called\" session=%s",
+		    session_id(s));
+	free(t.buf);
+}
+
+void
+client_close(struct session *s)
+{
+	struct client	*cl = client_of(s);
+	struct parked	*p;
+
+	if (cl->state == CLIENT_LIVE) {
+		tell_disconnect(s);
+		presence_closed(s);
+	}
+	cl->state = CLIENT_OVER;
+	hub_leave_all(s);
+	while ((p = TAILQ_FIRST(&cl->parked)) != NULL) {
+		TAILQ_REMOVE(&cl->parked, p, entry);
+		command_free(&p->cmd);
+		free(p);
+	}
+	while (!LIST_EMPTY(&cl->grants))
+		grant_free(cl, LIST_FIRST(&cl->grants));
+	while (!TAILQ_EMPTY(&cl->left))
+		left_free(cl, TAILQ_FIRST(&cl->left));
+	session_set_data(s, NULL);
+	free(cl);
+	session_end(s);
+	session_unref(s);
+}
+
+/* Rights that change */
+
+static bool
+answer_has_room(const char *json, const char *room)
+{
+	struct answer	a;
+	bool		has = false;
+	size_t		i;
+
+	if (answer_parse(&a, json) == 0)
+		for (i = 0; i < a.njoin; i++)
+			has = has || strcmp(a.join[i], room) == 0;
+	answer_free(&a);
+	return has;
+}
+
+/* Forget what the session may do in a room; "" is every room. */
+static void
+client_forget(struct client *cl, const char *room)
+{
+	struct grant	*g, *gnext;
+	struct left	*l, *lnext;
+
+	for (g = LIST_FIRST(&cl->grants); g != NULL; g = gnext) {
+		gnext = LIST_NEXT(g, entry);
+		if (room[0] == '\0' || strcmp(g->room, room) == 0 ||
+		    answer_has_room(g->answer, room))
+			grant_free(cl, g);
+	}
+	for (l = TAILQ_FIRST(&cl->left); l != NULL; l = lnext) {
+		lnext = TAILQ_NEXT(l, entry);
+		if (room[0] == '\0' || strcmp(l->room, room) == 0)
+			left_free(cl, l);
+	}
+}
+
+static bool
+is_user(const struct session *s, const char *user)
+{
+	return user[0] == '\0' || (session_user(s) != NULL &&
+	    strcmp(session_user(s), user) == 0);
+}
+
+void
+client_revoked(const char *room, const char *user)
+{
+	struct session	*s;
+	struct request	*q;
+
+	LIST_FOREACH(q, &requests, entry)
+		if (is_user(q->session, user) && (q->type != REQUEST_JOIN ||
+		    room[0] == '\0' || strcmp(q->cmd.room, room) == 0))
+			q->is_void = true;
+	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
+		if (is_user(s, user))
+			client_forget(client_of(s), room);
+}
+
+void
+client_kicked(struct session *s)
+{
+	end(s, CLOSE_FORBIDDEN, "kicked");
+}
+
+void
+client_config(void)
+{
+	client_revoked("", "");
+	handler_reload();
+}
+
+void
+client_init(const struct config *config, struct feed *f, struct pg *pg,
+    const struct token_keys *token_keys)
+{
+	cfg = config;
+	feed = f;
+	query = pg;
+	keys = token_keys;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What a client may ask, whatever its dialect: to be let in, to join and leave
+ * rooms, to have a handler run.  Rights are asked of the database and void if
+ * something changed them on the way.
+ */
+
+struct command;
+struct config;
+struct feed;
+struct pg;
+struct session;
+struct token_keys;
+
+/* query is the connection for authorisation.  All outlive the module. */
+void	 client_init(const struct config *cfg, struct feed *feed,
+	    struct pg *query, const struct token_keys *keys);
+
+/* A session was made for a connection: its clock starts. */
+void	 client_open(struct session *s);
+
+/*
+ * A token that came with the request, before any message; since and epoch as
+ * in an auth command (-1 and NULL: none).
+ */
+void	 client_token(struct session *s, const char *token, size_t len,
+	    int64_t since, const char *epoch);
+
+/* A command; it is taken apart. */
+void	 client_command(struct session *s, struct command *cmd);
+
+/* The connection's timer: time limits, pings, the token's end. */
+void	 client_tick(struct session *s);
+
+/* The connection is over, and with it the session. */
+void	 client_close(struct session *s);
+
+/* From the hub; see struct hub_ops. */
+void	 client_revoked(const char *room, const char *user);
+void	 client_kicked(struct session *s);
+void	 client_config(void);
+
+#endif

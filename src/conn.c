@@ -1,0 +1,822 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Connections.  Input is read into one buffer shared by all; a connection owns
+ * bytes only while a request head, a frame header or a message is incomplete.
+ * Output is a queue of frames held by reference.  A connection with something
+ * new to write is dirty; once in a turn of the loop all dirty ones are written,
+ * each with one system call, and only a full socket asks for a write event.
+ * A connection that has ended is freed at the end of the turn, never under its
+ * caller.
+ */
+
+#include <sys/queue.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "conn.h"
+#include "frame.h"
+#include "log.h"
+#include "ws.h"
+#include "xmalloc.h"
+
+#define READ_SIZE	65536
+#define IOV_COUNT	64
+#define REASON_MAX	(WS_CONTROL_MAX - 2)
+
+enum conn_state {
+	CONN_REQUEST,		/* the request head has not all arrived */
+	CONN_OPEN,		/* WebSocket */
+	CONN_CLOSING,		/* our close frame is out, theirs is not in */
+	CONN_LINGER,		/* write the rest, read and drop till the end */
+	CONN_DEAD,		/* closed; waits to be freed */
+};
+
+static const char *const state_names[] = {
+	"request", "open", "closing", "linger", "dead"
+};
+
+TAILQ_HEAD(conn_list, conn);
+
+struct conn {
+	const struct conn_ops	 *ops;		/* outlives us */
+	const struct conn_limits *limits;	/* outlives us */
+	void			 *owner;
+	uint64_t		  id;
+	int64_t			  last_input_ms;
+	struct sock		  sock;
+	enum conn_state		  state;
+	bool			  full;
+	bool			  want_write;	/* the socket was full */
+	bool			  is_dirty;
+	bool			  told;		/* ops->closed was called */
+	bool			  sent_fin;
+	struct event		  ev;
+	struct event		  timer;
+	TAILQ_ENTRY(conn)	  entry;	/* on conns or on dead */
+	TAILQ_ENTRY(conn)	  dirty_entry;
+
+	/* input */
+	uint8_t			 *in;		/* owned; an incomplete head */
+	size_t			  in_len;
+	struct ws_header	  hdr;		/* of the frame being read */
+	uint64_t		  got;		/* of its payload */
+	bool			  in_frame;
+	bool			  in_message;	/* fragments so far: msg */
+	uint8_t			  msg_opcode;
+	uint32_t		  utf8;
+	uint8_t			 *msg;		/* owned */
+	size_t			  msg_len;
+	size_t			  msg_cap;
+
+	/* output */
+	struct frame		**out;		/* owned; frames from out_head */
+	uint32_t		  out_head;
+	uint32_t		  out_n;
+	uint32_t		  out_cap;
+	size_t			  out_off;	/* written of the first frame */
+	size_t			  out_bytes;
+
+	char			  peer[SOCK_NAME_MAX];
+};
+
+static struct event_base	*loop;
+static struct event		*flush_event;	/* writes and frees */
+static struct conn_list		 conns = TAILQ_HEAD_INITIALIZER(conns);
+static struct conn_list		 dead = TAILQ_HEAD_INITIALIZER(dead);
+static struct conn_list		 dirty = TAILQ_HEAD_INITIALIZER(dirty);
+static size_t			 nconns;
+static uint64_t			 last_id;
+static uint8_t			 read_buf[HTTP_MAX_HEAD + READ_SIZE];
+
+static void	conn_write(struct conn *c);
+
+static void
+conn_set_state(struct conn *c, enum conn_state state, const char *why)
+{
+	log_debug("conn=%" PRIu64 " state=%s was=%s why=%s", c->id,
+	    state_names[state], state_names[c->state],
+	    log_quote(why, strlen(why)));
+	c->state = state;
+}
+
+/* The one place that asks the loop for readiness. */
+static void
+conn_arm(struct conn *c, bool want_write)
+{
+	if (want_write == c->want_write)
+		return;
+	c->want_write = want_write;
+	(void)event_del(&c->ev);
+	(void)event_assign(&c->ev, loop, c->sock.fd, (short)(EV_READ |
+	    EV_PERSIST | (want_write ? EV_WRITE : 0)),
+	    event_get_callback(&c->ev), c);
+	(void)event_add(&c->ev, NULL);
+}
+
+static void
+conn_tell_closed(struct conn *c, int code)
+{
+	if (c->told || c->state == CONN_REQUEST)
+		return;
+	c->told = true;
+	c->ops->closed(c, code);
+}
+
+/* The end: what is queued is lost. */
+static void
+conn_drop(struct conn *c, int code, const char *why)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	conn_tell_closed(c, code);
+	conn_set_state(c, CONN_DEAD, why);
+	(void)event_del(&c->ev);
+	(void)evtimer_del(&c->timer);
+	sock_close(&c->sock);
+	nconns--;
+	TAILQ_REMOVE(&conns, c, entry);
+	TAILQ_INSERT_TAIL(&dead, c, entry);
+	event_active(flush_event, EV_TIMEOUT, 1);
+}
+
+static void
+conn_free_output(struct conn *c)
+{
+	uint32_t	i;
+
+	for (i = 0; i < c->out_n; i++)
+		frame_unref(c->out[c->out_head + i]);
+	free(c->out);
+	c->out = NULL;
+	c->out_head = c->out_n = c->out_cap = 0;
+	c->out_off = c->out_bytes = 0;
+}
+
+static void
+conn_free(struct conn *c)
+{
+	if (c->is_dirty)
+		TAILQ_REMOVE(&dirty, c, dirty_entry);
+	conn_free_output(c);
+	free(c->in);
+	free(c->msg);
+	free(c);
+}
+
+static void
+conn_mark_dirty(struct conn *c)
+{
+	if (c->is_dirty || c->want_write)
+		return;
+	if (TAILQ_EMPTY(&dirty))
+		event_active(flush_event, EV_TIMEOUT, 1);
+	c->is_dirty = true;
+	TAILQ_INSERT_TAIL(&dirty, c, dirty_entry);
+}
+
+static void
+conn_flush_all(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn	*c;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	while ((c = TAILQ_FIRST(&dirty)) != NULL) {
+		TAILQ_REMOVE(&dirty, c, dirty_entry);
+		c->is_dirty = false;
+		if (c->state != CONN_DEAD)
+			conn_write(c);
+	}
+	while ((c = TAILQ_FIRST(&dead)) != NULL) {
+		TAILQ_REMOVE(&dead, c, entry);
+		conn_free(c);
+	}
+}
+
+/* Output */
+
+static void
+conn_queue(struct conn *c, struct frame *f)
+{
+	if (c->out_head + c->out_n == c->out_cap) {
+		if (c->out_head > 0) {
+			memmove(c->out, c->out + c->out_head,
+			    c->out_n * sizeof(struct frame *));
+			c->out_head = 0;
+		} else {
+			c->out_cap = c->out_cap == 0 ? 8 : c->out_cap * 2;
+			c->out = xrealloc(c->out,
+			    c->out_cap * sizeof(struct frame *));
+		}
+	}
+	c->out[c->out_head + c->out_n++] = frame_ref(f);
+	c->out_bytes += f->len;
+	if (c->out_bytes > c->limits->output_high_bytes)
+		c->full = true;
+	conn_mark_dirty(c);
+}
+
+static int
+conn_fill_iov(const struct conn *c, struct iovec iov[IOV_COUNT])
+{
+	const struct frame	*f;
+	size_t			 skip = c->out_off;
+	int			 n;
+
+	for (n = 0; n < IOV_COUNT && (uint32_t)n < c->out_n; n++) {
+		f = c->out[c->out_head + (uint32_t)n];
+		iov[n].iov_base = (void *)(uintptr_t)(f->data + skip);
+		iov[n].iov_len = f->len - skip;
+		skip = 0;
+	}
+	return n;
+}
+
+/* Forget the first n bytes of the output: they are the kernel's now. */
+static void
+conn_written(struct conn *c, size_t n)
+{
+	struct frame	*f;
+
+	c->out_bytes -= n;
+	n += c->out_off;
+	while (c->out_n > 0 && n >= (f = c->out[c->out_head])->len) {
+		n -= f->len;
+		frame_unref(f);
+		c->out_head++;
+		c->out_n--;
+	}
+	c->out_off = n;
+	if (c->out_n == 0)
+		conn_free_output(c);
+}
+
+static void
+conn_write(struct conn *c)
+{
+	struct iovec	iov[IOV_COUNT];
+	ssize_t		w;
+
+	while (c->out_n > 0) {
+		w = sock_writev(&c->sock, iov, conn_fill_iov(c, iov));
+		if (w == SOCK_AGAIN) {
+			conn_arm(c, true);
+			break;
+		}
+		if (w < 0) {
+			conn_drop(c, CLOSE_ABNORMAL, "write failed");
+			return;
+		}
+		conn_written(c, (size_t)w);
+	}
+	if (c->out_n == 0) {
+		conn_arm(c, false);
+		if (c->state == CONN_LINGER && !c->sent_fin) {
+			c->sent_fin = true;
+			sock_shutdown(&c->sock);
+		}
+	}
+	if (c->full && c->out_bytes <= c->limits->output_high_bytes / 2) {
+		c->full = false;
+		if (c->state == CONN_OPEN)
+			c->ops->drained(c);
+	}
+}
+
+static struct frame *
+frame_make(uint8_t opcode, const uint8_t *p, size_t len)
+{
+	struct frame	*f = frame_new(ws_header_size(len) + len);
+	size_t		 n;
+
+	n = ws_header_write(f->data, opcode, len);
+	if (len > 0)
+		memcpy(f->data + n, p, len);
+	return f;
+}
+
+static void
+conn_send_frame(struct conn *c, uint8_t opcode, const uint8_t *p, size_t len)
+{
+	struct frame	*f = frame_make(opcode, p, len);
+
+	conn_queue(c, f);
+	frame_unref(f);
+}
+
+/* Closing */
+
+static void
+conn_send_close(struct conn *c, int code, const char *reason)
+{
+	uint8_t	p[WS_CONTROL_MAX];
+	size_t	n = 0, len;
+
+	if (code != CLOSE_NO_STATUS) {
+		p[n++] = (uint8_t)(code >> 8);
+		p[n++] = (uint8_t)code;
+		len = strlen(reason);
+		if (len > REASON_MAX)
+			len = REASON_MAX;
+		memcpy(p + n, reason, len);
+		n += len;
+	}
+	conn_send_frame(c, WS_CLOSE, p, n);
+}
+
+/* Send our close frame and go on to state; the rest is up to the peer. */
+static void
+conn_begin_close(struct conn *c, enum conn_state state, int code,
+    const char *reason)
+{
+	conn_send_close(c, code, reason);
+	conn_set_state(c, state, reason);
+	free(c->msg);
+	c->msg = NULL;
+	c->msg_len = c->msg_cap = 0;
+	clock_start(&c->timer, c->limits->close_timeout_ms);
+	conn_tell_closed(c, code);
+}
+
+/* The peer broke the protocol: nothing it sends can be trusted any more. */
+static void
+conn_fail(struct conn *c, int code, const char *why)
+{
+	if (c->state == CONN_OPEN)
+		conn_begin_close(c, CONN_LINGER, code, why);
+	else if (c->state == CONN_CLOSING) {
+		conn_set_state(c, CONN_LINGER, why);
+		conn_mark_dirty(c);
+	}
+}
+
+static void
+conn_got_close(struct conn *c, const uint8_t *p, size_t len)
+{
+	uint32_t	utf8 = WS_UTF8_START;
+	int		code = CLOSE_NO_STATUS;
+
+	if (c->state == CONN_CLOSING) {
+		conn_set_state(c, CONN_LINGER, "close answered");
+		conn_mark_dirty(c);
+		return;
+	}
+	if (len >= 2)
+		code = p[0] << 8 | p[1];
+	if (len == 1 || (len >= 2 && !ws_close_code_ok((unsigned)code))) {
+		conn_fail(c, CLOSE_PROTOCOL, "bad close frame");
+		return;
+	}
+	if (len > 2 && (!ws_utf8_check(&utf8, p + 2, len - 2) ||
+	    utf8 != WS_UTF8_START)) {
+		conn_fail(c, CLOSE_BAD_DATA, "close reason is not UTF-8");
+		return;
+	}
+	conn_begin_close(c, CONN_LINGER, code, "");
+}
+
+/* Input */
+
+static void
+conn_control(struct conn *c, const uint8_t *p, size_t len)
+{
+	switch (c->hdr.opcode) {
+	case WS_PING:
+		if (c->state == CONN_OPEN)
+			conn_send_frame(c, WS_PONG, p, len);
+		break;
+	case WS_CLOSE:
+		conn_got_close(c, p, len);
+		break;
+	default:
+		break;		/* a pong; the clock has been set already */
+	}
+}
+
+/* A data frame begins: is it in order, and will the message fit? */
+static int
+conn_begin_data(struct conn *c)
+{
+	bool	first = c->hdr.opcode != WS_CONT;
+
+	if (first == c->in_message) {
+		conn_fail(c, CLOSE_PROTOCOL, first ?
+		    "new message inside a fragmented one" :
+		    "continuation of nothing");
+		return -1;
+	}
+	if (c->hdr.len > c->limits->message_bytes - c->msg_len) {
+		conn_fail(c, CLOSE_TOO_BIG, "message too big");
+		return -1;
+	}
+	if (first) {
+		c->msg_opcode = c->hdr.opcode;
+		c->utf8 = WS_UTF8_START;
+	}
+	c->in_message = true;
+	return 0;
+}
+
+static void
+conn_append(struct conn *c, const uint8_t *p, size_t len)
+{
+	size_t	need = c->msg_len + len;
+
+	if (len == 0)
+		return;
+	if (need > c->msg_cap) {
+		c->msg_cap = need > c->msg_cap * 2 ? need : c->msg_cap * 2;
+		c->msg = xrealloc(c->msg, c->msg_cap);
+	}
+	memcpy(c->msg + c->msg_len, p, len);
+	c->msg_len = need;
+}
+
+static void
+conn_deliver(struct conn *c, const uint8_t *p, size_t len)
+{
+	if (c->msg_opcode == WS_TEXT && c->utf8 != WS_UTF8_START) {
+		conn_fail(c, CLOSE_BAD_DATA, "text ends inside a character");
+		return;
+	}
+	c->ops->message(c, c->msg_opcode == WS_BINARY, p, len);
+}
+
+/*
+ * n more payload bytes of the current data frame, perhaps its last.  A message
+ * that came in one piece is handed over where it lies.
+ */
+static void
+conn_data(struct conn *c, uint8_t *p, size_t n)
+{
+	uint8_t	*msg;
+	size_t	 len;
+	bool	 last;
+
+	ws_unmask(p, n, c->hdr.mask, c->got);
+	c->got += n;
+	last = c->got == c->hdr.len && c->hdr.fin;
+	if (c->state != CONN_OPEN) {
+		if (last)
+			c->in_message = false;
+		return;
+	}
+	if (c->msg_opcode == WS_TEXT && !ws_utf8_check(&c->utf8, p, n)) {
+		conn_fail(c, CLOSE_BAD_DATA, "text is not UTF-8");
+		return;
+	}
+	if (!last) {
+		conn_append(c, p, n);
+		return;
+	}
+	c->in_message = false;
+	if (c->msg_len == 0) {
+		conn_deliver(c, p, n);
+		return;
+	}
+	conn_append(c, p, n);
+	msg = c->msg;
+	len = c->msg_len;
+	c->msg = NULL;
+	c->msg_len = c->msg_cap = 0;
+	conn_deliver(c, msg, len);
+	free(msg);
+}
+
+/*
+ * One step through p[n]: a header, a control frame, or a piece of payload.
+ * Returns the bytes used, 0 if more are needed.
+ */
+static size_t
+conn_step(struct conn *c, uint8_t *p, size_t n)
+{
+	size_t	take;
+	int	r;
+
+	if (c->in_frame) {
+		take = c->hdr.len - c->got < n ? (size_t)(c->hdr.len - c->got) :
+		    n;
+		conn_data(c, p, take);
+		c->in_frame = c->got < c->hdr.len;
+		return take;
+	}
+	if ((r = ws_header_parse(&c->hdr, p, n)) < 0) {
+		conn_fail(c, CLOSE_PROTOCOL, "bad frame header");
+		return n;
+	}
+	if (r == 0)
+		return 0;
+	if (c->hdr.opcode >= WS_CLOSE) {
+		if (c->hdr.len > n - (size_t)r)
+			return 0;
+		ws_unmask(p + r, (size_t)c->hdr.len, c->hdr.mask, 0);
+		conn_control(c, p + r, (size_t)c->hdr.len);
+		return (size_t)r + (size_t)c->hdr.len;
+	}
+	if (conn_begin_data(c) == -1)
+		return n;
+	c->got = 0;
+	c->in_frame = c->hdr.len > 0;
+	if (!c->in_frame)
+		conn_data(c, p + r, 0);
+	return (size_t)r;
+}
+
+/* Keep an incomplete head for the next read. */
+static void
+conn_keep(struct conn *c, const uint8_t *p, size_t n)
+{
+	free(c->in);
+	c->in = n > 0 ? xmalloc(n) : NULL;
+	if (n > 0)
+		memcpy(c->in, p, n);
+	c->in_len = n;
+}
+
+/* Read frames from p[n]; returns how many bytes were used. */
+static size_t
+conn_frames(struct conn *c, uint8_t *p, size_t n)
+{
+	size_t	used = 0, step;
+
+	while (used < n &&
+	    (c->state == CONN_OPEN || c->state == CONN_CLOSING)) {
+		if ((step = conn_step(c, p + used, n - used)) == 0)
+			return used;
+		used += step;
+	}
+	return n;
+}
+
+/* Returns the bytes of the request head, or 0 if it is incomplete. */
+static size_t
+conn_request(struct conn *c, const uint8_t *p, size_t n)
+{
+	struct http_request	req;
+	int			r;
+
+	r = http_request_parse(&req, (const char *)p, n);
+	if (r < 0) {
+		conn_respond(c, -r, NULL, "text/plain", http_reason(-r));
+		return n;
+	}
+	if (r == 0)
+		return 0;
+	c->ops->request(c, &req);
+	if (c->state == CONN_REQUEST)
+		conn_drop(c, CLOSE_ABNORMAL, "request not answered");
+	return (size_t)r;
+}
+
+static void
+conn_read(struct conn *c)
+{
+	size_t	have = c->in_len, used = 0;
+	ssize_t	r;
+
+	r = sock_read(&c->sock, read_buf + have, READ_SIZE);
+	if (r == SOCK_AGAIN)
+		return;
+	if (r <= 0) {
+		conn_drop(c, CLOSE_ABNORMAL, r == 0 ? "peer hung up" :
+		    "read failed");
+		return;
+	}
+	c->last_input_ms = clock_ms();
+	if (have > 0)
+		memcpy(read_buf, c->in, have);
+	have += (size_t)r;
+	if (c->state == CONN_REQUEST)
+		used = conn_request(c, read_buf, have);
+	if (c->state == CONN_OPEN || c->state == CONN_CLOSING)
+		used += conn_frames(c, read_buf + used, have - used);
+	else if (c->state != CONN_REQUEST)
+		used = have;
+	if (c->state != CONN_DEAD)
+		conn_keep(c, read_buf + used, have - used);
+}
+
+static void
+conn_on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn	*c = arg;
+
+	(void)fd;
+	if (what & EV_WRITE)
+		conn_write(c);
+	if ((what & EV_READ) && c->state != CONN_DEAD)
+		conn_read(c);
+}
+
+static void
+conn_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn	*c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->state == CONN_OPEN)
+		c->ops->timer(c);
+	else
+		conn_drop(c, CLOSE_ABNORMAL, "timeout");
+}
+
+/* For the owner */
+
+void
+conn_init(struct event_base *base)
+{
+	loop = base;
+	flush_event = event_new(base, -1, 0, conn_flush_all, NULL);
+	if (flush_event == NULL)
+		fatal("msg=\"event_new failed\"");
+}
+
+void
+conn_exit(void)
+{
+	struct conn	*c;
+
+	while ((c = TAILQ_FIRST(&conns)) != NULL)
+		conn_drop(c, CLOSE_ABNORMAL, "exit");
+	conn_flush_all(-1, 0, NULL);
+	event_free(flush_event);
+	flush_event = NULL;
+}
+
+size_t
+conn_count(void)
+{
+	return nconns;
+}
+
+struct conn *
+conn_new(const struct sock *s, const struct sockaddr *peer,
+    const struct conn_ops *ops, const struct conn_limits *limits)
+{
+	struct conn	*c = xcalloc(1, sizeof(*c));
+
+	c->ops = ops;
+	c->limits = limits;
+	c->sock = *s;
+	c->id = ++last_id;
+	c->last_input_ms = clock_ms();
+	sock_name(peer, c->peer);
+	(void)event_assign(&c->ev, loop, s->fd, EV_READ | EV_PERSIST,
+	    conn_on_event, c);
+	(void)event_add(&c->ev, NULL);
+	(void)evtimer_assign(&c->timer, loop, conn_on_timer, c);
+	clock_start(&c->timer, limits->request_timeout_ms);
+	nconns++;
+	TAILQ_INSERT_TAIL(&conns, c, entry);
+	log_debug("conn=%" PRIu64 " state=request peer=%s", c->id, c->peer);
+	return c;
+}
+
+void *
+conn_owner(const struct conn *c)
+{
+	return c->owner;
+}
+
+void
+conn_set_owner(struct conn *c, void *owner)
+{
+	c->owner = owner;
+}
+
+uint64_t
+conn_id(const struct conn *c)
+{
+	return c->id;
+}
+
+void
+conn_peer(const struct conn *c, char out[SOCK_NAME_MAX])
+{
+	memcpy(out, c->peer, SOCK_NAME_MAX);
+}
+
+static void
+conn_send_text(struct conn *c, char *text)
+{
+	struct frame	*f = frame_new(strlen(text));
+
+	memcpy(f->data, text, f->len);
+	free(text);
+	conn_queue(c, f);
+	frame_unref(f);
+}
+
+void
+conn_respond(struct conn *c, int status, const char *headers,
+    const char *type, const char *body)
+{
+	conn_send_text(c, xasprintf("HTTP/1.1 %d %s\r\n"
+	    "Content-Type: %s\r\nContent-Length: %zu\r\n"
+	    "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n%s\n",
+	    status, http_reason(status), type, strlen(body) + 1,
+	    headers == NULL ? "" : headers, body));
+	/* Nobody was told of a WebSocket, so nobody is told of its end. */
+	c->told = true;
+	conn_set_state(c, CONN_LINGER, "answered");
+	clock_start(&c->timer, c->limits->close_timeout_ms);
+}
+
+void
+conn_upgrade(struct conn *c, const struct http_request *req,
+    const char *protocol)
+{
+	const struct http_slice	*key;
+	char			 accept[WS_ACCEPT_LEN + 1];
+
+	key = http_header_find(req, "Sec-WebSocket-Key");
+	ws_accept_key(accept, key->p, key->len);
+	conn_send_text(c, xasprintf("HTTP/1.1 101 Switching Protocols\r\n"
+	    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+	    "Sec-WebSocket-Accept: %s\r\n%s%s%s\r\n", accept,
+	    protocol == NULL ? "" : "Sec-WebSocket-Protocol: ",
+	    protocol == NULL ? "" : protocol, protocol == NULL ? "" : "\r\n"));
+	(void)evtimer_del(&c->timer);
+	conn_set_state(c, CONN_OPEN, "upgraded");
+}
+
+void
+conn_send(struct conn *c, struct frame *f)
+{
+	if (c->state == CONN_OPEN)
+		conn_queue(c, f);
+}
+
+void
+conn_send_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
+{
+	if (c->state == CONN_OPEN)
+		conn_send_frame(c, binary ? WS_BINARY : WS_TEXT, p, len);
+}
+
+void
+conn_ping(struct conn *c)
+{
+	if (c->state == CONN_OPEN)
+		conn_send_frame(c, WS_PING, NULL, 0);
+}
+
+size_t
+conn_output(const struct conn *c)
+{
+	return c->out_bytes;
+}
+
+bool
+conn_is_full(const struct conn *c)
+{
+	return c->full;
+}
+
+bool
+conn_is_open(const struct conn *c)
+{
+	return c->state == CONN_OPEN;
+}
+
+int64_t
+conn_silent_ms(const struct conn *c)
+{
+	return clock_ms() - c->last_input_ms;
+}
+
+void
+conn_set_timer(struct conn *c, int64_t timeout_ms)
+{
+	if (c->state == CONN_OPEN)
+		clock_start(&c->timer, timeout_ms);
+}
+
+void
+conn_close(struct conn *c, int code, const char *reason)
+{
+	if (c->state == CONN_OPEN)
+		conn_begin_close(c, CONN_CLOSING, code, reason);
+	else if (c->state == CONN_REQUEST)
+		conn_drop(c, code, reason);
+}
+
+void
+conn_close_all(int code, const char *reason)
+{
+	struct conn	*c, *next;
+
+	for (c = TAILQ_FIRST(&conns); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		conn_close(c, code, reason);
+	}
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CONN_H
+#define CONN_H
+
+#include <sys/socket.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http.h"
+#include "sock.h"
+
+/*
+ * One TCP connection from its request to its goodbye.  It begins as HTTP: the
+ * owner gets the request and answers it, or upgrades the connection to
+ * WebSocket, after which he gets messages.  What is queued on a connection is
+ * written once per turn of the loop, however many frames came together.
+ */
+
+struct conn;
+struct event_base;
+struct frame;
+
+/* Close codes: RFC 6455 section 7.4.1, and ours from 4000. */
+enum {
+	CLOSE_NORMAL		= 1000,
+	CLOSE_GOING_AWAY	= 1001,
+	CLOSE_PROTOCOL		= 1002,
+	CLOSE_NO_STATUS		= 1005,	/* never sent */
+	CLOSE_ABNORMAL		= 1006,	/* never sent */
+	CLOSE_BAD_DATA		= 1007,
+	CLOSE_POLICY		= 1008,
+	CLOSE_TOO_BIG		= 1009,
+	CLOSE_RESTART		= 1012,
+	CLOSE_TRY_LATER		= 1013,
+	CLOSE_BAD_FRAME		= 4400,
+	CLOSE_UNAUTHORIZED	= 4401,
+	CLOSE_FORBIDDEN		= 4403,
+	CLOSE_AUTH_TIMEOUT	= 4408,
+};
+
+/*
+ * What the owner hears.  The connection stays valid during every callback,
+ * whatever the callback does to it.
+ */
+struct conn_ops {
+	/* A whole request head.  Answer with conn_respond or conn_upgrade,
+	 * now; the request is valid only in the callback. */
+	void	(*request)(struct conn *c, const struct http_request *req);
+	/* A whole message; text is valid UTF-8.  The bytes are valid only in
+	 * the callback. */
+	void	(*message)(struct conn *c, bool binary, const uint8_t *p,
+		    size_t len);
+	/* Output that had been over the high-water mark is below half. */
+	void	(*drained)(struct conn *c);
+	/* The timer of conn_set_timer. */
+	void	(*timer)(struct conn *c);
+	/* It is over: code and reason as sent or received (CLOSE_ABNORMAL if
+	 * neither).  Called once; nothing more can be sent, and the
+	 * connection is freed soon after.  Not called for a connection that
+	 * never was upgraded. */
+	void	(*closed)(struct conn *c, int code);
+};
+
+struct conn_limits {
+	size_t		 message_bytes;		/* largest message in */
+	size_t		 output_high_bytes;	/* high-water mark */
+	int64_t		 request_timeout_ms;
+	int64_t		 close_timeout_ms;	/* for the close handshake */
+};
+
+/* Prepare the module for a loop; conn_exit frees what still waits. */
+void	 conn_init(struct event_base *base);
+void	 conn_exit(void);
+/* Connections that are not at their end yet. */
+size_t	 conn_count(void);
+
+/* Take over an accepted socket.  ops and limits outlive the connection. */
+struct conn *
+	 conn_new(const struct sock *s, const struct sockaddr *peer,
+	    const struct conn_ops *ops, const struct conn_limits *limits);
+
+/* The owner's pointer, NULL at first. */
+void	*conn_owner(const struct conn *c);
+void	 conn_set_owner(struct conn *c, void *owner);
+/* A number for the log, unique in the process. */
+uint64_t conn_id(const struct conn *c);
+/* The peer's address as sock_name gives it. */
+void	 conn_peer(const struct conn *c, char out[SOCK_NAME_MAX]);
+
+/*
+ * Answer the request and close: status, body of the given type, and further
+ * header lines, each ended by CR LF (NULL: none).
+ */
+void	 conn_respond(struct conn *c, int status, const char *headers,
+	    const char *type, const char *body);
+
+/*
+ * Accept the WebSocket handshake, which must have passed ws_handshake_check.
+ * protocol is the subprotocol chosen, or NULL.
+ */
+void	 conn_upgrade(struct conn *c, const struct http_request *req,
+	    const char *protocol);
+
+/*
+ * Queue a frame for writing at the end of this turn; takes a reference of its
+ * own.  Ignored once the connection is closing.
+ */
+void	 conn_send(struct conn *c, struct frame *f);
+
+/* Send a message of our own: header and payload copied. */
+void	 conn_send_message(struct conn *c, bool binary, const uint8_t *p,
+	    size_t len);
+void	 conn_ping(struct conn *c);
+
+/* Bytes queued and not yet given to the kernel. */
+size_t	 conn_output(const struct conn *c);
+/* Over the high-water mark, and not yet below half of it since. */
+bool	 conn_is_full(const struct conn *c);
+/* Whether frames sent now still have a chance to arrive. */
+bool	 conn_is_open(const struct conn *c);
+/* Milliseconds since bytes last came in. */
+int64_t	 conn_silent_ms(const struct conn *c);
+
+/* Call ops->timer once, so many milliseconds from now; replaces the last. */
+void	 conn_set_timer(struct conn *c, int64_t timeout_ms);
+
+/* The same for every connection; a request unanswered is cut off. */
+void	 conn_close_all(int code, const char *reason);
+
+/* Begin the close handshake (section 7.1.2); reason is cut at 123 bytes. */
+void	 conn_close(struct conn *c, int code, const char *reason);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef ENTRY_H
+#define ENTRY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * One happening on its way to the sessions: a row of pgpush.log, or an
+ * ephemeral event from the channel.  Reference-counted and never changed, but
+ * for the frames that each dialect adds when it is first asked for one.
+ */
+
+struct frame;
+
+enum entry_kind {
+	ENTRY_EVENT,
+	ENTRY_SIGNAL,		/* live only: no id to the client */
+	ENTRY_REVOKE,
+	ENTRY_KICK,
+	ENTRY_CONFIG,
+	ENTRY_EPOCH,
+	ENTRY_RESYNC,		/* an event too large to send */
+};
+
+/* The dialects, which index an entry's frames.  Socket.IO and SSE follow. */
+enum dialect_id {
+	DIALECT_NATIVE,
+	DIALECT_COUNT
+};
+
+struct entry {
+	unsigned int	 refs;
+	enum entry_kind	 kind;
+	int64_t		 id;		/* in the log; 0: not logged */
+	char		*room;		/* all strings owned, never NULL */
+	char		*event;
+	char		*data;		/* JSON text, "null" if there is none */
+	size_t		 data_len;	/* bytes */
+	char		*user;		/* empty: everybody */
+	char		*origin;	/* session that must not get it, or empty */
+	char		*dup;		/* same for rows of one happening, or "" */
+	size_t		 bytes;		/* all this costs, for bounds */
+	struct frame	*frames[DIALECT_COUNT];	/* owned, NULL until made */
+};
+
+/* Strings to make an entry from: borrowed, NULL means empty. */
+struct entry_parts {
+	enum entry_kind	 kind;
+	int64_t		 id;
+	const char	*room;
+	const char	*event;
+	const char	*data;
+	const char	*user;
+	const char	*origin;
+	const char	*dup;
+};
+
+/* A new entry with one reference; copies all that it is given. */
+struct entry	*entry_new(const struct entry_parts *parts);
+struct entry	*entry_ref(struct entry *e);
+void		 entry_unref(struct entry *e);
+
+/* The kind by its name in the log; an unknown name is -1. */
+int		 entry_kind_parse(const char *name);
+
+#endif

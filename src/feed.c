@@ -1,0 +1,1026 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The feed's state machine.  One statement is under way at any time; what else
+ * there is to do waits as a bit in todo, and feed_next picks the most urgent.
+ *
+ * Three advisory locks, all taken by try only, because a session that waits
+ * for one would hold back vacuum: L makes the leader, K is held by a leader
+ * who sleeps until a bell, and followers hold F shared so that the leader can
+ * see that there are any.
+ *
+ * What holds always: position only grows (but for another database); a row is
+ * handed over only after the answer is complete, that is, committed; a bell
+ * that comes while a move is under way causes another move; after K has been
+ * taken one more move is made before anybody sleeps, since a writer that
+ * committed in between has seen nobody to ring for.
+ */
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "config.h"
+#include "entry.h"
+#include "feed.h"
+#include "log.h"
+#include "pg.h"
+#include "xmalloc.h"
+
+#define HEARTBEAT_MS		1000
+#define BELT_BEATS		10	/* a move without hint every so many */
+#define PURGE_BEATS		60
+#define PURGE_ROWS		5000
+#define BULK_FACTOR		10
+#define STALL_MS		30000
+#define BELLS_MAX		64	/* poll_bells is at most this */
+
+#define LOCK(n)	"('pgpush.outbox'::regclass::oid::int, " n ")"
+
+enum feed_role {
+	FEED_FOLLOWER,
+	FEED_POLLING,
+	FEED_ARMED,
+};
+
+static const char *const role_names[] = { "follower", "polling", "armed" };
+
+/* In the order in which they are done. */
+enum todo {
+	TODO_READ	= 1 << 0,	/* the log from position on */
+	TODO_LEAD	= 1 << 1,	/* try L */
+	TODO_FOLLOW	= 1 << 2,	/* hold F shared */
+	TODO_STAMP	= 1 << 3,
+	TODO_RELEASE	= 1 << 4,	/* held events that are due */
+	TODO_RING	= 1 << 5,	/* tell followers of new rows */
+	TODO_PRESENCE	= 1 << 6,
+	TODO_DISARM	= 1 << 7,	/* give K up */
+	TODO_MOVE	= 1 << 8,
+	TODO_ARM	= 1 << 9,	/* try K */
+	TODO_COUNT	= 1 << 10,	/* are there followers? */
+	TODO_PURGE	= 1 << 11,
+};
+
+struct feed {
+	const struct config	*cfg;
+	const char		*node;
+	const struct feed_ops	*ops;
+	void			*arg;
+	struct pg		*pg;
+	struct event		*poll_timer;	/* the next move, POLLING */
+	struct event		*due_timer;	/* the next held event */
+	struct event		*presence_timer;
+	struct event		*beat_timer;
+	enum feed_role		 role;
+	unsigned int		 todo;
+	unsigned int		 step;		/* of the start */
+	bool			 busy;
+	bool			 started;	/* on this connection */
+	bool			 ready;
+	bool			 leading;	/* holds L */
+	bool			 following;	/* holds F shared */
+	bool			 followers;	/* there were some */
+	bool			 bulk;		/* the last move was full */
+	unsigned int		 beats;
+	int64_t			 position;
+	char			*epoch;		/* owned */
+
+	/* the hint: the snapshot of the last complete move */
+	char			*xmax;		/* owned */
+	char			*xips;		/* owned */
+
+	/* the last moves, and the last bells */
+	int64_t			 moves;
+	int64_t			 moves_found;
+	int64_t			 bells[BELLS_MAX];	/* ms */
+	unsigned int		 bell_next;
+
+	/* the ring */
+	struct entry		**ring;
+	size_t			 ring_size;
+	size_t			 ring_n;
+	size_t			 ring_head;	/* the oldest */
+	size_t			 ring_bytes;
+	int64_t			 ring_since;	/* it has all after this */
+};
+
+static void	feed_next(struct feed *f);
+
+/* Statements */
+
+#define MOVE_ROWS							\
+	"WITH s AS MATERIALIZED (SELECT pg_current_snapshot() AS snap)," \
+	" d AS (DELETE FROM pgpush.outbox WHERE ctid = ANY (ARRAY("	\
+	"   SELECT place FROM (SELECT place, n,"			\
+	"      sum(bytes) OVER (ORDER BY n) - bytes AS before"		\
+	"     FROM (SELECT ctid AS place, id AS n, bytes"		\
+	"         FROM pgpush.outbox"					\
+	"         WHERE xid >= $2::xid8 OR xid = ANY ($3::xid8[])"	\
+	"         ORDER BY id LIMIT $4::bigint) o) w"			\
+	"    WHERE before < $5::bigint ORDER BY n))"			\
+	"   RETURNING *),"						\
+	" i AS (INSERT INTO pgpush.log (id, kind, room, event, data,"	\
+	"     user_id, origin, dup, bytes, at)"				\
+	"   SELECT nextval('pgpush.log_id_seq'), kind, room, event, data," \
+	"     user_id, origin, dup, bytes, at"				\
+	"   FROM (SELECT * FROM d ORDER BY id) q RETURNING *) "
+
+#define DUE_MS								\
+	"(SELECT greatest(0, ceil(extract(epoch FROM"			\
+	" min(due) - clock_timestamp()) * 1000))::bigint FROM pgpush.held)"
+
+static const struct pg_stmt move_stmt = { "move", MOVE_ROWS
+	"SELECT s.snap, " DUE_MS ", i.* FROM s LEFT JOIN"
+	" (SELECT " FEED_COLUMNS " FROM i) i ON true ORDER BY i.id", 5 };
+
+/* A backlog: as many as the limit says, and none of them in the answer. */
+static const struct pg_stmt bulk_stmt = { "bulk", MOVE_ROWS
+	"SELECT count(*), $1::bigint FROM i", 5 };
+
+static const struct pg_stmt read_stmt = { "read",
+	"SELECT " FEED_COLUMNS " FROM (SELECT *,"
+	"  sum(bytes) OVER (ORDER BY id) - bytes AS before"
+	"  FROM (SELECT * FROM pgpush.log WHERE id > $2::bigint"
+	"    ORDER BY id LIMIT $3::bigint) l) w"
+	" WHERE before < $4::bigint ORDER BY id", 4 };
+
+static const struct pg_stmt lead_try_stmt = { "lead_try",
+	"SELECT pg_try_advisory_lock" LOCK("0"), 0 };
+static const struct pg_stmt lead_stmt = { "lead", "SELECT pgpush.lead()", 0 };
+static const struct pg_stmt follow_stmt = { "follow",
+	"SELECT pg_try_advisory_lock_shared" LOCK("2"), 0 };
+static const struct pg_stmt unfollow_stmt = { "unfollow",
+	"SELECT pg_advisory_unlock_shared" LOCK("2"), 0 };
+static const struct pg_stmt count_stmt = { "count",
+	"SELECT NOT pg_try_advisory_xact_lock" LOCK("2"), 0 };
+static const struct pg_stmt arm_stmt = { "arm",
+	"SELECT pg_try_advisory_lock" LOCK("1"), 0 };
+static const struct pg_stmt disarm_stmt = { "disarm",
+	"SELECT pg_advisory_unlock" LOCK("1"), 0 };
+static const struct pg_stmt ring_stmt = { "ring",
+	"SELECT pg_notify('pgpush_log', $1)", 1 };
+static const struct pg_stmt release_stmt = { "release",
+	"SELECT pgpush.release_due()", 0 };
+static const struct pg_stmt presence_stmt = { "presence",
+	"SELECT greatest(0, ceil(extract(epoch FROM"
+	" pgpush.presence_sync($1::interval) - clock_timestamp())"
+	" * 1000))::bigint", 1 };
+static const struct pg_stmt stamp_stmt = { "stamp",
+	"SELECT pgpush.node_stamp($1, $2::boolean, $3::int, $4::int[], $5)",
+	5 };
+static const struct pg_stmt purge_stmt = { "purge",
+	"SELECT pgpush.purge($1::interval, $2::int)", 2 };
+
+/*
+ * The session: a leader that hangs must lose its locks (idle_session_timeout);
+ * the move's flush makes safe the asynchronous commits that it saw; and its
+ * plan must not change with the statistics of a table that is mostly empty.
+ */
+static const struct pg_stmt start_stmts[] = {
+	{ NULL, "SELECT set_config(name, value, false) FROM (VALUES"
+	    " ('synchronous_commit', 'on'), ('idle_session_timeout', '10s'),"
+	    " ('jit', 'off'), ('enable_seqscan', 'off'),"
+	    " ('statement_timeout', '0'), ('lock_timeout', '0'),"
+	    " ('plan_cache_mode', 'force_generic_plan'),"
+	    " ('default_transaction_isolation', 'read committed'),"
+	    " ('search_path', 'pg_catalog, pg_temp'))"
+	    " AS s (name, value)", 0 },
+	{ NULL, "LISTEN pgpush", 0 },
+	{ NULL, "LISTEN pgpush_log", 0 },
+	{ NULL, "SELECT epoch, greatest((SELECT max(id) FROM pgpush.log),"
+	    " (SELECT id FROM pgpush.floor)) FROM pgpush.epoch", 0 },
+};
+#define START_STEPS	(sizeof(start_stmts) / sizeof(start_stmts[0]))
+
+/* Timers */
+
+static void
+feed_todo(struct feed *f, unsigned int what)
+{
+	f->todo |= what;
+	feed_next(f);
+}
+
+static void
+feed_on_poll(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	feed_todo(arg, TODO_MOVE);
+}
+
+static void
+feed_on_due(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	feed_todo(arg, TODO_RELEASE);
+}
+
+static void
+feed_on_presence(evutil_socket_t fd, short what, void *arg)
+{
+	struct feed	*f = arg;
+
+	(void)fd;
+	(void)what;
+	if (f->leading)
+		feed_todo(f, TODO_PRESENCE);
+}
+
+static void
+feed_set_role(struct feed *f, enum feed_role role)
+{
+	if (role == f->role)
+		return;
+	log_debug("feed=%s was=%s position=%" PRId64, role_names[role],
+	    role_names[f->role], f->position);
+	f->role = role;
+	f->moves = f->moves_found = 0;
+	f->bell_next = 0;
+	memset(f->bells, 0, sizeof(f->bells));
+	(void)evtimer_del(f->poll_timer);
+}
+
+/* The ring */
+
+static struct entry **
+ring_slot(const struct feed *f, size_t i)
+{
+	return &f->ring[(f->ring_head + i) % f->ring_size];
+}
+
+static void
+ring_drop_oldest(struct feed *f)
+{
+	struct entry	*e = *ring_slot(f, 0);
+
+	f->ring_since = e->id;
+	f->ring_bytes -= e->bytes;
+	f->ring_head = (f->ring_head + 1) % f->ring_size;
+	f->ring_n--;
+	entry_unref(e);
+}
+
+static void
+ring_add(struct feed *f, struct entry *e)
+{
+	if (f->ring_n == f->ring_size)
+		ring_drop_oldest(f);
+	*ring_slot(f, f->ring_n++) = entry_ref(e);
+	f->ring_bytes += e->bytes;
+	while (f->ring_bytes > (size_t)f->cfg->ring_bytes)
+		ring_drop_oldest(f);
+}
+
+static void
+ring_clear(struct feed *f)
+{
+	while (f->ring_n > 0)
+		ring_drop_oldest(f);
+	f->ring_since = f->position;
+}
+
+int64_t
+feed_ring_after(const struct feed *f, int64_t id)
+{
+	size_t	lo = 0, hi = f->ring_n, mid;
+
+	if (id < f->ring_since)
+		return -1;
+	while (lo < hi) {
+		mid = lo + (hi - lo) / 2;
+		if ((*ring_slot(f, mid))->id <= id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return (int64_t)lo;
+}
+
+struct entry *
+feed_ring_get(const struct feed *f, int64_t index)
+{
+	return (size_t)index < f->ring_n ? *ring_slot(f, (size_t)index) : NULL;
+}
+
+/* Rows */
+
+struct entry *
+feed_entry_from_row(const struct pg_result *res, int row, int column,
+    int64_t max_event)
+{
+	struct entry_parts	 p;
+	struct entry		*e;
+	const char		*kind = pg_value(res, row, column + 1);
+	int64_t			 bytes = pg_number(res, row, column + 8);
+	char			*cut = NULL;
+	int			 k;
+
+	if (kind == NULL || (k = entry_kind_parse(kind)) == -1)
+		return NULL;
+	p.kind = (enum entry_kind)k;
+	p.id = pg_number(res, row, column);
+	p.room = pg_value(res, row, column + 2);
+	p.event = pg_value(res, row, column + 3);
+	p.data = pg_value(res, row, column + 4);
+	p.user = pg_value(res, row, column + 5);
+	p.origin = pg_value(res, row, column + 6);
+	p.dup = pg_value(res, row, column + 7);
+	if (p.kind == ENTRY_EVENT && bytes > max_event) {
+		p.kind = ENTRY_RESYNC;
+		p.data = cut = xasprintf("{\"bytes\":%" PRId64 "}", bytes);
+	}
+	if (p.kind == ENTRY_RESYNC)
+		p.event = "resync";
+	e = entry_new(&p);
+	free(cut);
+	return e;
+}
+
+static void
+feed_set_epoch(struct feed *f, const char *epoch)
+{
+	free(f->epoch);
+	f->epoch = xstrdup(epoch);
+}
+
+/* Hand over the rows of a result from row 0 on. */
+static void
+feed_deliver(struct feed *f, const struct pg_result *res, int column)
+{
+	struct entry	*e;
+	int64_t		 id;
+	int		 i;
+
+	for (i = 0; i < pg_rows(res); i++) {
+		if ((id = pg_number(res, i, column)) <= f->position)
+			continue;
+		e = feed_entry_from_row(res, i, column, f->cfg->max_event);
+		f->position = id;
+		if (e == NULL) {
+			log_warn("feed=%s msg=\"unknown kind\" id=%" PRId64,
+			    role_names[f->role], id);
+			continue;
+		}
+		if (e->kind == ENTRY_EPOCH) {
+			feed_set_epoch(f, e->data);
+			ring_clear(f);
+		} else if (e->kind == ENTRY_EVENT || e->kind == ENTRY_RESYNC)
+			ring_add(f, e);
+		f->ops->entry(f->arg, e);
+		entry_unref(e);
+	}
+}
+
+/* Moving */
+
+static void
+feed_drop_hint(struct feed *f)
+{
+	free(f->xmax);
+	free(f->xips);
+	f->xmax = f->xips = NULL;
+}
+
+/* Keep a snapshot, "xmin:xmax:xip,xip", as the hint for the next move. */
+static void
+feed_keep_hint(struct feed *f, const char *snap)
+{
+	const char	*xmax, *xips;
+
+	feed_drop_hint(f);
+	if (snap == NULL || (xmax = strchr(snap, ':')) == NULL ||
+	    (xips = strchr(++xmax, ':')) == NULL)
+		return;
+	f->xmax = xmemdup(xmax, (size_t)(xips - xmax));
+	f->xips = xasprintf("{%s}", xips + 1);
+}
+
+/* A leader that polls and finds little may go to sleep. */
+static void
+feed_count_move(struct feed *f, bool found)
+{
+	f->moves++;
+	f->moves_found += found;
+	if (f->moves < f->cfg->arm_window)
+		return;
+	if (f->moves_found < f->cfg->arm_below)
+		f->todo |= TODO_ARM;
+	f->moves = f->moves_found = 0;
+}
+
+static void
+feed_after_move(struct feed *f, bool found, bool full)
+{
+	if (found && f->followers)
+		f->todo |= TODO_RING;
+	f->bulk = full;
+	if (full)
+		f->todo |= TODO_MOVE;
+	else if (f->role == FEED_POLLING)
+		clock_start(f->poll_timer, f->cfg->move_interval_ms);
+	if (f->role == FEED_POLLING)
+		feed_count_move(f, found);
+}
+
+static int64_t
+moved_bytes(const struct pg_result *res)
+{
+	int64_t	sum = 0;
+	int	i;
+
+	for (i = 0; i < pg_rows(res); i++)
+		sum += pg_number(res, i, 2 + 8);
+	return sum;
+}
+
+/* Begin an answer: whether there is one.  The end is always feed_next. */
+static bool
+feed_answered(struct feed *f, const struct pg_result *res)
+{
+	f->busy = false;
+	if (res == NULL)
+		return false;		/* down: the connection is gone */
+	if (pg_ok(res))
+		return true;
+	/* Not ours to repair; try again from the start, a little later. */
+	pg_reset(f->pg, "a statement of the feed failed");
+	return false;
+}
+
+static void
+feed_moved(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+	const char	*due;
+	bool		 found, full;
+
+	if (!feed_answered(f, res))
+		return;
+	found = pg_value(res, 0, 2) != NULL;
+	full = found && (pg_rows(res) >= f->cfg->move_limit ||
+	    moved_bytes(res) >= f->cfg->move_bytes);
+	if (full)
+		feed_drop_hint(f);
+	else
+		feed_keep_hint(f, pg_value(res, 0, 0));
+	if ((due = pg_value(res, 0, 1)) != NULL) {
+		if (strcmp(due, "0") == 0)
+			f->todo |= TODO_RELEASE;
+		else
+			clock_start(f->due_timer, strtoll(due, NULL, 10));
+	}
+	if (found)
+		feed_deliver(f, res, 2);
+	feed_after_move(f, found, full);
+	feed_next(f);
+}
+
+static void
+feed_moved_bulk(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+	int64_t		 n;
+
+	if (!feed_answered(f, res))
+		return;
+	n = pg_number(res, 0, 0);
+	f->todo |= TODO_READ | TODO_MOVE;
+	feed_after_move(f, n > 0, n >= f->cfg->move_limit * BULK_FACTOR);
+	feed_next(f);
+}
+
+/* Sending: each sends one statement, whose answer ends in feed_next. */
+
+static void
+feed_send(struct feed *f, const struct pg_stmt *stmt,
+    const char *const *params, pg_done done)
+{
+	f->busy = pg_send(f->pg, stmt, params, done, f) == 0;
+}
+
+static const char *
+number(char buf[24], int64_t n)
+{
+	(void)snprintf(buf, 24, "%" PRId64, n);
+	return buf;
+}
+
+static void
+feed_move(struct feed *f)
+{
+	char		 max[24], limit[24], bytes[24];
+	const char	*params[] = { number(max, f->cfg->max_event),
+	    f->xmax == NULL ? "0" : f->xmax, f->xips == NULL ? "{}" : f->xips,
+	    number(limit, f->cfg->move_limit * (f->bulk ? BULK_FACTOR : 1)),
+	    number(bytes, f->bulk ? INT64_MAX : f->cfg->move_bytes) };
+
+	if (f->bulk)
+		feed_send(f, &bulk_stmt, params, feed_moved_bulk);
+	else
+		feed_send(f, &move_stmt, params, feed_moved);
+}
+
+static void
+feed_read_done(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	feed_deliver(f, res, 0);
+	if (pg_rows(res) > 0)
+		f->todo |= TODO_READ;
+	else if (f->leading && f->role == FEED_FOLLOWER) {
+		feed_set_role(f, FEED_POLLING);
+		f->todo |= TODO_MOVE | TODO_COUNT | TODO_PRESENCE;
+	}
+	if (pg_rows(res) == 0 && !f->ready) {
+		f->ready = true;
+		f->ops->ready(f->arg, true);
+	}
+	feed_next(f);
+}
+
+static void
+feed_read(struct feed *f)
+{
+	char		 max[24], after[24], limit[24], bytes[24];
+	const char	*params[] = { number(max, f->cfg->max_event),
+	    number(after, f->position), number(limit, f->cfg->move_limit),
+	    number(bytes, f->cfg->move_bytes) };
+
+	feed_send(f, &read_stmt, params, feed_read_done);
+}
+
+static void
+feed_led(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	log_info("feed=leader node=%s position=%" PRId64,
+	    log_quote(f->node, strlen(f->node)), f->position);
+	f->leading = true;
+	f->todo |= TODO_READ;
+	feed_next(f);
+}
+
+static void
+feed_done(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (feed_answered(f, res))
+		feed_next(f);
+}
+
+static void
+feed_lead_tried(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	if (pg_true(res, 0, 0)) {
+		feed_drop_hint(f);
+		feed_send(f, &lead_stmt, NULL, feed_led);
+		return;
+	}
+	if (!f->following)
+		f->todo |= TODO_FOLLOW;
+	feed_next(f);
+}
+
+static void
+feed_followed(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	f->following = pg_true(res, 0, 0);
+	feed_next(f);
+}
+
+static void
+feed_counted(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	f->followers = pg_true(res, 0, 0);
+	feed_next(f);
+}
+
+static void
+feed_armed(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	if (pg_true(res, 0, 0)) {
+		feed_set_role(f, FEED_ARMED);
+		/* Once more: who committed before K was ours did not ring. */
+		f->todo |= TODO_MOVE;
+	}
+	feed_next(f);
+}
+
+static void
+feed_disarmed(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	feed_set_role(f, FEED_POLLING);
+	f->todo |= TODO_MOVE;
+	feed_next(f);
+}
+
+/* The functions ran in our session, where the bell does not ring for us. */
+static void
+feed_released(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	f->todo |= TODO_MOVE;
+	feed_next(f);
+}
+
+static void
+feed_presence_done(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	if (pg_value(res, 0, 0) != NULL)
+		clock_start(f->presence_timer, pg_number(res, 0, 0) + 1);
+	f->todo |= TODO_MOVE;
+	feed_next(f);
+}
+
+static void
+feed_purged(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	if (pg_number(res, 0, 0) >= PURGE_ROWS)
+		f->todo |= TODO_PURGE;
+	feed_next(f);
+}
+
+static void
+feed_presence(struct feed *f)
+{
+	char		*grace;
+	const char	*params[1];
+
+	grace = xasprintf("%" PRId64 " ms", f->cfg->presence_grace_ms);
+	params[0] = grace;
+	feed_send(f, &presence_stmt, params, feed_presence_done);
+	free(grace);
+}
+
+static void
+feed_purge(struct feed *f)
+{
+	char		 rows[24];
+	char		*retain;
+	const char	*params[2];
+
+	retain = xasprintf("%" PRId64 " s", f->cfg->retain_ms / 1000);
+	params[0] = retain;
+	params[1] = number(rows, PURGE_ROWS);
+	feed_send(f, &purge_stmt, params, feed_purged);
+	free(retain);
+}
+
+static void
+feed_stamp_send(struct feed *f)
+{
+	struct feed_stamp	 st = { 0, "{}" };
+	char			 n[24];
+	const char		*params[5];
+
+	f->ops->stamp(f->arg, &st);
+	params[0] = f->node;
+	params[1] = f->leading ? "true" : "false";
+	params[2] = number(n, st.connections);
+	params[3] = st.backends;
+	params[4] = PACKAGE_VERSION;
+	feed_send(f, &stamp_stmt, params, feed_done);
+}
+
+static void
+feed_tell_followers(struct feed *f)
+{
+	char		 n[24];
+	const char	*params[] = { number(n, f->position) };
+
+	feed_send(f, &ring_stmt, params, feed_done);
+}
+
+static void
+feed_do(struct feed *f, enum todo what)
+{
+	switch (what) {
+	case TODO_READ:
+		feed_read(f);
+		break;
+	case TODO_LEAD:
+		feed_send(f, &lead_try_stmt, NULL, feed_lead_tried);
+		break;
+	case TODO_FOLLOW:
+		feed_send(f, &follow_stmt, NULL, feed_followed);
+		break;
+	case TODO_STAMP:
+		feed_stamp_send(f);
+		break;
+	case TODO_RELEASE:
+		feed_send(f, &release_stmt, NULL, feed_released);
+		break;
+	case TODO_RING:
+		feed_tell_followers(f);
+		break;
+	case TODO_PRESENCE:
+		feed_presence(f);
+		break;
+	case TODO_DISARM:
+		feed_send(f, &disarm_stmt, NULL, feed_disarmed);
+		break;
+	case TODO_MOVE:
+		feed_move(f);
+		break;
+	case TODO_ARM:
+		feed_send(f, &arm_stmt, NULL, feed_armed);
+		break;
+	case TODO_COUNT:
+		feed_send(f, &count_stmt, NULL, feed_counted);
+		break;
+	case TODO_PURGE:
+		feed_purge(f);
+		break;
+	}
+}
+
+/* What only a leader may do is forgotten if we are none. */
+static unsigned int
+feed_allowed(const struct feed *f)
+{
+	unsigned int	all = TODO_READ | TODO_STAMP;
+
+	if (!f->leading)
+		return all | TODO_LEAD | TODO_FOLLOW;
+	if (f->role == FEED_FOLLOWER)
+		return all;
+	all |= TODO_RELEASE | TODO_RING | TODO_PRESENCE | TODO_MOVE |
+	    TODO_COUNT | TODO_PURGE;
+	return all | (f->role == FEED_ARMED ? TODO_DISARM : TODO_ARM);
+}
+
+static void
+feed_next(struct feed *f)
+{
+	enum todo	what;
+
+	if (f->busy || !f->started || !pg_is_up(f->pg))
+		return;
+	if (f->leading && f->following) {
+		f->following = false;
+		feed_send(f, &unfollow_stmt, NULL, feed_done);
+		return;
+	}
+	f->todo &= feed_allowed(f);
+	if (f->todo == 0)
+		return;
+	what = (enum todo)(f->todo & -f->todo);	/* the lowest bit */
+	f->todo &= ~(unsigned int)what;
+	feed_do(f, what);
+}
+
+/* Bells and other payloads */
+
+/* Many bells in a short time: moving every few milliseconds is cheaper. */
+static void
+feed_bell(struct feed *f)
+{
+	unsigned int	n = (unsigned int)f->cfg->poll_bells;
+	int64_t		now = clock_ms(), *slot;
+
+	if (f->role != FEED_ARMED)
+		return;
+	slot = &f->bells[f->bell_next++ % n];
+	if (*slot != 0 && now - *slot <= f->cfg->poll_window_ms)
+		f->todo |= TODO_DISARM;
+	*slot = now;
+	feed_todo(f, TODO_MOVE);
+}
+
+static bool
+has_prefix(const char *s, const char *prefix)
+{
+	return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+static void
+feed_on_notify(void *arg, const char *channel, const char *payload, int pid)
+{
+	struct feed	*f = arg;
+
+	(void)pid;
+	if (strcmp(channel, "pgpush_log") == 0) {
+		if (!f->leading)
+			feed_todo(f, TODO_READ);
+	} else if (*payload == '\0' || has_prefix(payload, "{\"bell\":"))
+		feed_bell(f);
+	else if (has_prefix(payload, "{\"presence\":")) {
+		if (f->leading)
+			feed_todo(f, TODO_PRESENCE);
+	} else
+		f->ops->notify(f->arg, payload);
+}
+
+static void
+feed_on_beat(evutil_socket_t fd, short what, void *arg)
+{
+	struct feed	*f = arg;
+
+	(void)fd;
+	(void)what;
+	clock_start(f->beat_timer, HEARTBEAT_MS);
+	f->beats++;
+	if (f->beats % BELT_BEATS == 0)
+		feed_drop_hint(f);
+	if (f->beats % PURGE_BEATS == 0)
+		f->todo |= TODO_PURGE;
+	if (f->leading)
+		feed_todo(f, TODO_STAMP | TODO_COUNT | TODO_PRESENCE |
+		    TODO_MOVE);
+	else
+		feed_todo(f, TODO_STAMP | TODO_READ | TODO_LEAD |
+		    (f->following ? 0 : TODO_FOLLOW));
+}
+
+/* The connection */
+
+/* Where we stand, from the database: only the first time, or in another one. */
+static void
+feed_place(struct feed *f, const struct pg_result *res)
+{
+	const char	*epoch = pg_value(res, 0, 0);
+	bool		 first = f->position < 0, other;
+
+	if (epoch == NULL)
+		epoch = "";
+	other = !first && strcmp(epoch, f->epoch) != 0;
+	if (first || other) {
+		f->position = pg_number(res, 0, 1);
+		feed_set_epoch(f, epoch);
+		ring_clear(f);
+	}
+	if (other)
+		f->ops->epoch(f->arg);
+}
+
+static void
+feed_start_step(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	if (++f->step < START_STEPS) {
+		feed_send(f, &start_stmts[f->step], NULL, feed_start_step);
+		return;
+	}
+	feed_place(f, res);
+	f->started = true;
+	f->todo = TODO_READ | TODO_LEAD | TODO_STAMP;
+	feed_next(f);
+}
+
+static void
+feed_up(void *arg)
+{
+	struct feed	*f = arg;
+
+	f->step = 0;
+	feed_send(f, &start_stmts[0], NULL, feed_start_step);
+}
+
+static void
+feed_down(void *arg)
+{
+	struct feed	*f = arg;
+
+	feed_set_role(f, FEED_FOLLOWER);
+	feed_drop_hint(f);
+	f->busy = f->started = f->leading = f->following = f->bulk = false;
+	f->todo = 0;
+	(void)evtimer_del(f->due_timer);
+	(void)evtimer_del(f->presence_timer);
+	if (f->ready) {
+		f->ready = false;
+		f->ops->ready(f->arg, false);
+	}
+}
+
+static const struct pg_ops feed_pg_ops = { feed_up, feed_down,
+	feed_on_notify };
+
+static struct event *
+feed_timer_new(struct event_base *base, event_callback_fn fn, struct feed *f)
+{
+	struct event	*ev = evtimer_new(base, fn, f);
+
+	if (ev == NULL)
+		fatal("msg=\"evtimer_new failed\"");
+	return ev;
+}
+
+struct feed *
+feed_new(struct event_base *base, const struct config *cfg, const char *node,
+    const struct feed_ops *ops, void *arg)
+{
+	struct pg_settings	 set = { "feed", cfg->database,
+	    cfg->reconnect_min_ms, cfg->reconnect_max_ms, STALL_MS };
+	struct feed		*f = xcalloc(1, sizeof(*f));
+
+	f->cfg = cfg;
+	f->node = node;
+	f->ops = ops;
+	f->arg = arg;
+	f->position = -1;
+	f->epoch = xstrdup("");
+	f->ring_size = (size_t)cfg->ring_events;
+	f->ring = xcalloc(f->ring_size, sizeof(struct entry *));
+	f->poll_timer = feed_timer_new(base, feed_on_poll, f);
+	f->due_timer = feed_timer_new(base, feed_on_due, f);
+	f->presence_timer = feed_timer_new(base, feed_on_presence, f);
+	f->beat_timer = feed_timer_new(base, feed_on_beat, f);
+	clock_start(f->beat_timer, HEARTBEAT_MS);
+	f->pg = pg_new(base, &set, &feed_pg_ops, f);
+	return f;
+}
+
+void
+feed_free(struct feed *f)
+{
+	if (f == NULL)
+		return;
+	pg_free(f->pg);
+	event_free(f->poll_timer);
+	event_free(f->due_timer);
+	event_free(f->presence_timer);
+	event_free(f->beat_timer);
+	while (f->ring_n > 0)
+		ring_drop_oldest(f);
+	free(f->ring);
+	feed_drop_hint(f);
+	free(f->epoch);
+	free(f);
+}
+
+int64_t
+feed_position(const struct feed *f)
+{
+	return f->position;
+}
+
+const char *
+feed_epoch(const struct feed *f)
+{
+	return f->epoch;
+}
+
+bool
+feed_is_ready(const struct feed *f)
+{
+	return f->ready;
+}
+
+bool
+feed_is_leader(const struct feed *f)
+{
+	return f->leading;
+}
+
+int
+feed_backend(const struct feed *f)
+{
+	return pg_backend(f->pg);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef FEED_H
+#define FEED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The feed: every row of pgpush.log in the order of its id, each once, as long
+ * as this daemon runs and however often its connection is lost.  One daemon of
+ * a database, the leader, also moves rows from pgpush.outbox to the log; see
+ * pgpush(7), "How an event travels".
+ */
+
+struct config;
+struct entry;
+struct event_base;
+struct feed;
+
+/* What the daemon says of itself every second in pgpush.nodes. */
+struct feed_stamp {
+	int64_t		 connections;
+	char		 backends[64];	/* a PostgreSQL array: {1,2,3} */
+};
+
+struct feed_ops {
+	/* The next row; the feed keeps its own reference. */
+	void	(*entry)(void *arg, struct entry *e);
+	/* A payload of channel pgpush that is no bell. */
+	void	(*notify)(void *arg, const char *payload);
+	/* The epoch changed without a row that says so: another database. */
+	void	(*epoch)(void *arg);
+	/* The feed is up to date and stays so; or is not any more. */
+	void	(*ready)(void *arg, bool ready);
+	void	(*stamp)(void *arg, struct feed_stamp *stamp);
+};
+
+/* cfg, node and ops outlive the feed. */
+struct feed	*feed_new(struct event_base *base, const struct config *cfg,
+		    const char *node, const struct feed_ops *ops, void *arg);
+void		 feed_free(struct feed *f);
+
+/* The id of the last row handed over; -1 before the first connection. */
+int64_t		 feed_position(const struct feed *f);
+/* The epoch that ids belong to; empty before the first connection. */
+const char	*feed_epoch(const struct feed *f);
+bool		 feed_is_ready(const struct feed *f);
+bool		 feed_is_leader(const struct feed *f);
+int		 feed_backend(const struct feed *f);
+
+/*
+ * The ring of the newest events.  feed_ring_after gives the index of the first
+ * one whose id is larger, or -1 if the ring does not reach back that far;
+ * feed_ring_get the entry there (borrowed), or NULL behind the last.  An index
+ * is good until the next entry.
+ */
+int64_t		 feed_ring_after(const struct feed *f, int64_t id);
+struct entry	*feed_ring_get(const struct feed *f, int64_t index);
+
+/*
+ * The columns of a row of the log for feed_entry_from_row, which makes an
+ * entry of that row of a result whose columns begin at column; the caller owns
+ * it.  NULL if the kind is unknown: another version's.  $1 of the statement
+ * must be max_event, over which an event becomes a resync.
+ */
+#define FEED_COLUMNS							\
+	"id, kind, room, event, CASE"					\
+	" WHEN kind = 'epoch' THEN data ->> 'epoch'"			\
+	" WHEN kind IN ('revoke', 'kick') THEN data ->> 'reason'"	\
+	" WHEN bytes <= $1 THEN data::text END,"			\
+	" user_id, origin, dup, bytes"
+#define FEED_NCOLUMNS	9
+
+struct pg_result;
+struct entry	*feed_entry_from_row(const struct pg_result *res, int row,
+		    int column, int64_t max_event);
+
+#endif

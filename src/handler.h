@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef HANDLER_H
+#define HANDLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * The functions registered with pgpush.on: which there are, and calls of them.
+ * Calls go out in batches, one transaction for all that came within
+ * handler_interval, each call in a subtransaction of its own; so that typing
+ * never becomes a storm of commits.
+ */
+
+struct config;
+struct event_base;
+struct session;
+
+struct handler {
+	char		*event;
+	char		*room;		/* template; NULL: the frame's own */
+	bool		 member;	/* only for members of the room */
+	bool		 grant;		/* a join: the answer may be kept */
+};
+
+/*
+ * The answer as JSON text, valid only in the callback; NULL if there is no
+ * database, in which case the call may or may not have taken effect.
+ */
+typedef void	(*handler_done)(void *arg, const char *answer);
+
+void	 handler_init(struct event_base *base, const struct config *cfg);
+void	 handler_exit(void);
+
+/* Rules are loaded and calls can be made. */
+bool	 handler_is_up(void);
+int	 handler_backend(void);
+/* No call is waiting or under way. */
+bool	 handler_is_idle(void);
+/* The rules changed: load them again. */
+void	 handler_reload(void);
+
+/* The handler of an event, or NULL.  Valid until the loop turns. */
+const struct handler *
+	 handler_find(const char *event);
+
+/*
+ * Call it for the session: room and key may be NULL, data is JSON text; all is
+ * copied.  Calls of a session run in the order made.  Returns -1, and will not
+ * call done, if there is no database or handler_queue calls wait already.
+ */
+int	 handler_call(const struct session *s, const char *event,
+	    const char *room, const char *data, const char *key,
+	    handler_done done, void *arg) __attribute__((warn_unused_result));
+
+#endif

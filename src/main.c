@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * pgpushd(8): options, configuration, signals, the loop.
+ */
+
+#include <sys/resource.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "log.h"
+#include "migrate.h"
+#include "server.h"
+#include "token.h"
+
+#define ERR_MAX	1024
+
+static void
+usage(void)
+{
+	(void)fprintf(stderr, "usage: pgpushd [-n] [-c file]\n"
+	    "       pgpushd migrate [-c file]\n"
+	    "       pgpushd -V\n");
+	exit(2);
+}
+
+static void
+on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	(void)what;
+	(void)arg;
+	log_info("msg=signal number=%d", (int)sig);
+	server_drain();
+}
+
+/* Every descriptor that we may have: each connection takes one. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit	rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &rl);
+}
+
+static int
+run(const struct config *cfg, const struct token_keys *keys)
+{
+	struct event_base	*base;
+	struct event		*term, *intr;
+	char			 err[ERR_MAX];
+	int			 r = 0;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	raise_descriptor_limit();
+	if ((base = event_base_new()) == NULL)
+		fatal("msg=\"event_base_new failed\"");
+	term = evsignal_new(base, SIGTERM, on_signal, NULL);
+	intr = evsignal_new(base, SIGINT, on_signal, NULL);
+	if (term == NULL || intr == NULL || event_add(term, NULL) == -1 ||
+	    event_add(intr, NULL) == -1)
+		fatal("msg=\"cannot catch signals\"");
+	if (server_start(base, cfg, keys, err, sizeof(err)) == -1) {
+		(void)fprintf(stderr, "pgpushd: %s\n", err);
+		r = 1;
+	} else
+		(void)event_base_dispatch(base);
+	server_exit();
+	event_free(term);
+	event_free(intr);
+	event_base_free(base);
+	libevent_global_shutdown();
+	return r;
+}
+
+int
+main(int argc, char *argv[])
+{
+	const char		*file = NULL;
+	struct config		*cfg;
+	struct token_keys	*keys = NULL;
+	char			 err[ERR_MAX];
+	bool			 check = false, migrating = false;
+	int			 ch, r = 0;
+
+	if (argc > 1 && strcmp(argv[1], "migrate") == 0) {
+		migrating = true;
+		argc--;
+		argv++;
+	}
+	while ((ch = getopt(argc, argv, "c:nV")) != -1)
+		switch (ch) {
+		case 'c':
+			file = optarg;
+			break;
+		case 'n':
+			check = true;
+			break;
+		case 'V':
+			(void)printf("pgpushd %s\n", PACKAGE_VERSION);
+			return 0;
+		default:
+			usage();
+		}
+	if (optind < argc)
+		usage();
+	if ((cfg = config_load(file, err, sizeof(err))) == NULL) {
+		(void)fprintf(stderr, "pgpushd: %s\n", err);
+		return 1;
+	}
+	log_set_level((enum log_level)cfg->log_level);
+	if (!migrating &&
+	    (keys = token_keys_load(cfg, err, sizeof(err))) == NULL) {
+		(void)fprintf(stderr, "pgpushd: %s\n", err);
+		r = 1;
+	} else if (check)
+		(void)printf("configuration OK\n");
+	else
+		r = migrating ? migrate(cfg) : run(cfg, keys);
+	token_keys_free(keys);
+	config_free(cfg);
+	return r;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef PRESENCE_H
+#define PRESENCE_H
+
+/*
+ * Tells the database which sessions this daemon has, in batches: the rows of
+ * pgpush.connections, from which the leader computes who is online.
+ */
+
+struct event_base;
+struct pg;
+struct session;
+
+/* query is the connection to write on; node is this daemon's name.  Both
+ * outlive the module. */
+void	 presence_init(struct event_base *base, struct pg *query,
+	    const char *node);
+void	 presence_exit(void);
+
+void	 presence_opened(struct session *s);
+/* After presence_opened; before session_end. */
+void	 presence_closed(struct session *s);
+/* The connection is new: say everything again. */
+void	 presence_query_up(void);
+/* The daemon ends: nothing of it shall stay behind. */
+void	 presence_node_gone(void);
+
+#endif

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The one file that knows both directions.  Routes: /ws, /healthz, /readyz.
+ */
+
+#include <sys/queue.h>
+#include <netdb.h>
+#include <event2/event.h>
+#include <event2/util.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "clock.h"
+#include "config.h"
+#include "conn.h"
+#include "feed.h"
+#include "handler.h"
+#include "hub.h"
+#include "log.h"
+#include "pg.h"
+#include "presence.h"
+#include "proto.h"
+#include "server.h"
+#include "session.h"
+#include "sock.h"
+#include "ws.h"
+#include "xmalloc.h"
+
+#define ACCEPT_MAX	64		/* connections accepted in one turn */
+#define ACCEPT_PAUSE_MS	1000		/* after running out of descriptors */
+#define CLOSE_MS	5000		/* for a close handshake */
+#define QUERY_STALL_MS	30000
+#define DRAIN_STEP_MS	50
+#define PROTOCOL	"pgpush.v1"
+#define BEARER		"bearer."
+
+struct listener {
+	LIST_ENTRY(listener)	 entry;
+	struct event		*ev;
+	int			 fd;
+};
+
+static const struct config	*cfg;
+static struct event_base	*loop;
+static LIST_HEAD(, listener)	 listeners = LIST_HEAD_INITIALIZER(listeners);
+static struct conn_limits	 limits;
+static struct feed		*feed;
+static struct pg		*query;
+static struct event		*accept_timer;
+static struct event		*drain_timer;
+static char			*node;
+static int64_t			 nconns;	/* WebSockets open */
+static int64_t			 drain_start_ms;
+static bool			 draining;
+static bool			 out_of_fds;
+
+/* Connections */
+
+static void
+on_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
+{
+	struct session	*s = conn_owner(c);
+	struct command	 cmd;
+
+	if (binary) {
+		conn_close(c, CLOSE_BAD_FRAME, "binary message");
+		return;
+	}
+	if (proto_parse(&cmd, (const char *)p, len) == -1)
+		conn_close(c, CLOSE_BAD_FRAME, "not a JSON object");
+	else
+		client_command(s, &cmd);
+	command_free(&cmd);
+}
+
+static void
+on_drained(struct conn *c)
+{
+	hub_drained(conn_owner(c));
+}
+
+static void
+on_conn_timer(struct conn *c)
+{
+	client_tick(conn_owner(c));
+}
+
+static void
+on_closed(struct conn *c, int code)
+{
+	struct session	*s = conn_owner(c);
+
+	log_debug("conn=%" PRIu64 " msg=closed code=%d", conn_id(c), code);
+	nconns--;
+	if (s == NULL)
+		return;
+	conn_set_owner(c, NULL);
+	client_close(s);
+}
+
+/* Requests */
+
+static bool
+origin_allowed(const struct http_request *req)
+{
+	const struct http_slice	*origin = http_header_find(req, "Origin");
+	char			*s;
+	bool			 ok;
+
+	if (cfg->origins[0] == '\0' || origin == NULL)
+		return true;
+	s = xmemdup(origin->p, origin->len);
+	ok = config_list_has(cfg->origins, s);
+	free(s);
+	return ok;
+}
+
+/* The token of the request: Authorization, else the subprotocol list. */
+static void
+find_token(const struct http_request *req, struct http_slice *token)
+{
+	static const char	 scheme[] = "Bearer ";
+	const struct http_slice	*h = http_header_find(req, "Authorization");
+
+	if (h != NULL && h->len >= sizeof(scheme) - 1 &&
+	    evutil_ascii_strncasecmp(h->p, scheme, sizeof(scheme) - 1) == 0) {
+		token->p = h->p + sizeof(scheme) - 1;
+		token->len = h->len - (sizeof(scheme) - 1);
+		return;
+	}
+	ws_subprotocol_find(token, req, BEARER);
+	if (token->len > 0) {
+		token->p += sizeof(BEARER) - 1;
+		token->len -= sizeof(BEARER) - 1;
+	}
+}
+
+/* A position from the query: -1 if there is none, -2 if it is none. */
+static int64_t
+find_since(const struct http_request *req)
+{
+	char	 text[24], *end;
+	int64_t	 since;
+
+	if (http_query_get(req, "since", 0, text, sizeof(text)) <= 0)
+		return -1;
+	errno = 0;
+	since = strtoll(text, &end, 10);
+	return errno != 0 || *end != '\0' || since < 0 ? -2 : since;
+}
+
+static void
+open_session(struct conn *c, const struct http_request *req)
+{
+	struct http_slice	 token = { NULL, 0 };
+	struct session		*s;
+	char			 epoch[64];
+	int64_t			 since = find_since(req);
+
+	find_token(req, &token);
+	s = session_new(c, &proto_dialect);
+	conn_set_owner(c, s);
+	client_open(s);
+	if (since == -2)
+		conn_close(c, CLOSE_BAD_FRAME, "bad since");
+	else if (token.len > 0)
+		client_token(s, token.p, token.len, since,
+		    http_query_get(req, "epoch", 0, epoch, sizeof(epoch)) > 0 ?
+		    epoch : NULL);
+}
+
+static void
+route_websocket(struct conn *c, const struct http_request *req)
+{
+	struct http_slice	 protocol;
+	int			 status = ws_handshake_check(req);
+
+	if (status != 0) {
+		conn_respond(c, status, status == 426 ?
+		    "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\n" :
+		    NULL, "text/plain", http_reason(status));
+		return;
+	}
+	if (draining || nconns >= cfg->max_connections) {
+		conn_respond(c, 503, "Retry-After: 5\r\n", "text/plain",
+		    draining ? "restarting" : "too many connections");
+		return;
+	}
+	ws_subprotocol_find(&protocol, req, PROTOCOL);
+	conn_upgrade(c, req, http_slice_is(&protocol, PROTOCOL) ? PROTOCOL :
+	    NULL);
+	nconns++;
+	if (origin_allowed(req))
+		open_session(c, req);
+	else
+		conn_close(c, CLOSE_FORBIDDEN, "origin not allowed");
+}
+
+static bool
+is_ready(void)
+{
+	return !draining && feed_is_ready(feed) && pg_is_up(query) &&
+	    handler_is_up();
+}
+
+static void
+route_status(struct conn *c, const struct http_request *req, bool ok,
+    const char *yes, const char *no)
+{
+	if (!http_slice_is(&req->method, "GET") &&
+	    !http_slice_is(&req->method, "HEAD"))
+		conn_respond(c, 405, "Allow: GET, HEAD\r\n", "text/plain",
+		    "GET only");
+	else
+		conn_respond(c, ok ? 200 : 503, NULL, "text/plain",
+		    ok ? yes : no);
+}
+
+static void
+on_request(struct conn *c, const struct http_request *req)
+{
+	log_debug("conn=%" PRIu64 " method=%s path=%s", conn_id(c),
+	    log_quote(req->method.p, req->method.len),
+	    log_quote(req->path.p, req->path.len));
+	if (http_slice_is(&req->path, "/ws"))
+		route_websocket(c, req);
+	else if (http_slice_is(&req->path, "/healthz"))
+		route_status(c, req, true, "ok", "");
+	else if (http_slice_is(&req->path, "/readyz"))
+		route_status(c, req, is_ready(), "ready", "not ready");
+	else
+		conn_respond(c, 404, NULL, "text/plain", "not found");
+}
+
+static const struct conn_ops conn_ops = { on_request, on_message, on_drained,
+	on_conn_timer, on_closed };
+
+/* Listening */
+
+static void
+pause_accepting(const char *why)
+{
+	struct listener	*l;
+
+	if (!out_of_fds)
+		log_warn("msg=\"cannot accept\" why=%s",
+		    log_quote(why, strlen(why)));
+	out_of_fds = true;
+	LIST_FOREACH(l, &listeners, entry)
+		(void)event_del(l->ev);
+	clock_start(accept_timer, ACCEPT_PAUSE_MS);
+}
+
+static void
+on_accept_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener	*l;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	LIST_FOREACH(l, &listeners, entry)
+		(void)event_add(l->ev, NULL);
+}
+
+static void
+on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct sockaddr_storage	 ss;
+	struct sock		 sock;
+	int			 i;
+
+	(void)what;
+	(void)arg;
+	for (i = 0; i < ACCEPT_MAX; i++) {
+		if (sock_accept(&sock, fd, &ss) == 0) {
+			out_of_fds = false;
+			conn_new(&sock, (struct sockaddr *)&ss, &conn_ops,
+			    &limits);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		    errno == ENOMEM)
+			pause_accepting(strerror(errno));
+		if (errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}
+
+static int
+listen_on(const char *address, char *err, size_t errlen)
+{
+	struct sockaddr_storage	 ss;
+	struct listener		*l;
+	int			 len = sizeof(ss), fd;
+	char			 name[SOCK_NAME_MAX];
+
+	if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&ss,
+	    &len) == -1) {
+		(void)snprintf(err, errlen, "listen: %s: not address:port",
+		    address);
+		return -1;
+	}
+	fd = sock_listen((struct sockaddr *)&ss, (socklen_t)len);
+	if (fd == -1) {
+		(void)snprintf(err, errlen, "listen: %s: %s", address,
+		    strerror(errno));
+		return -1;
+	}
+	l = xcalloc(1, sizeof(*l));
+	l->fd = fd;
+	l->ev = event_new(loop, fd, EV_READ | EV_PERSIST, on_accept, l);
+	if (l->ev == NULL || event_add(l->ev, NULL) == -1)
+		fatal("msg=\"cannot watch a listening socket\"");
+	LIST_INSERT_HEAD(&listeners, l, entry);
+	sock_name((struct sockaddr *)&ss, name);
+	log_info("msg=listening address=%s", name);
+	return 0;
+}
+
+static void
+stop_listening(void)
+{
+	struct listener	*l;
+
+	(void)evtimer_del(accept_timer);
+	while ((l = LIST_FIRST(&listeners)) != NULL) {
+		LIST_REMOVE(l, entry);
+		event_free(l->ev);
+		close(l->fd);
+		free(l);
+	}
+}
+
+/* What the modules tell one another */
+
+static void
+on_entry(void *arg, struct entry *e)
+{
+	(void)arg;
+	hub_entry(e);
+}
+
+static void
+on_notify(void *arg, const char *payload)
+{
+	(void)arg;
+	hub_notify(payload);
+}
+
+static void
+on_epoch(void *arg)
+{
+	(void)arg;
+	hub_reset_all();
+}
+
+static void
+on_ready(void *arg, bool ready)
+{
+	(void)arg;
+	log_info("msg=%s position=%" PRId64, ready ? "ready" : "\"not ready\"",
+	    feed_position(feed));
+}
+
+static void
+on_stamp(void *arg, struct feed_stamp *stamp)
+{
+	(void)arg;
+	stamp->connections = nconns;
+	(void)snprintf(stamp->backends, sizeof(stamp->backends),
+	    "{%d,%d,%d}", feed_backend(feed), pg_backend(query),
+	    handler_backend());
+}
+
+static const struct feed_ops feed_ops = { on_entry, on_notify, on_epoch,
+	on_ready, on_stamp };
+static const struct hub_ops hub_ops = { client_revoked, client_kicked,
+	client_config };
+
+static void
+on_query_up(void *arg)
+{
+	(void)arg;
+	presence_query_up();
+	hub_query_up();
+}
+
+static void
+on_query_down(void *arg)
+{
+	(void)arg;
+}
+
+static const struct pg_ops query_ops = { on_query_up, on_query_down, NULL };
+
+/* The end */
+
+/* A number of milliseconds in which a client should not all come at once. */
+static int64_t
+retry_ms(void)
+{
+	uint32_t	random;
+
+	evutil_secure_rng_get_bytes(&random, sizeof(random));
+	return 500 + random % 4500;
+}
+
+/* Send away as many sessions as should be gone by now. */
+static void
+drain_some(int64_t passed_ms)
+{
+	static int64_t	 total;
+	struct session	*s;
+	char		 reason[32];
+	int64_t		 keep;
+
+	if (total == 0)
+		total = nconns;
+	keep = total - total * passed_ms * 2 / (cfg->drain_timeout_ms + 1);
+	while (nconns > keep && (s = TAILQ_FIRST(&sessions)) != NULL) {
+		(void)snprintf(reason, sizeof(reason), "retry=%" PRId64,
+		    retry_ms());
+		conn_close(session_conn(s), CLOSE_RESTART, reason);
+	}
+	if (keep <= 0)		/* who never showed a token, too */
+		conn_close_all(CLOSE_RESTART, "restarting");
+}
+
+static bool
+drained(void)
+{
+	return TAILQ_EMPTY(&sessions) && handler_is_idle() &&
+	    pg_outstanding(query) == 0;
+}
+
+static void
+on_drain_timer(evutil_socket_t fd, short what, void *arg)
+{
+	int64_t		passed = clock_ms() - drain_start_ms;
+	static bool	said_goodbye;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	drain_some(passed);
+	if (drained() && !said_goodbye) {
+		said_goodbye = true;
+		presence_node_gone();
+	}
+	if ((drained() && conn_count() == 0) ||
+	    passed >= cfg->drain_timeout_ms) {
+		(void)event_base_loopbreak(loop);
+		return;
+	}
+	clock_start(drain_timer, DRAIN_STEP_MS);
+}
+
+void
+server_drain(void)
+{
+	if (draining)
+		return;
+	log_info("msg=draining connections=%" PRId64, nconns);
+	draining = true;
+	drain_start_ms = clock_ms();
+	stop_listening();
+	clock_start(drain_timer, 0);
+}
+
+void
+server_exit(void)
+{
+	stop_listening();
+	conn_exit();
+	feed_free(feed);
+	pg_free(query);
+	handler_exit();
+	presence_exit();
+	hub_exit();
+	event_free(accept_timer);
+	event_free(drain_timer);
+	free(node);
+}
+
+/* The beginning */
+
+static char *
+node_name(void)
+{
+	char	host[256] = "localhost";
+
+	if (cfg->node[0] != '\0')
+		return xstrdup(cfg->node);
+	(void)gethostname(host, sizeof(host) - 1);
+	return xasprintf("%s:%d", host, (int)getpid());
+}
+
+static void
+start_modules(const struct token_keys *keys)
+{
+	struct pg_settings	set = { "query", cfg->database,
+	    cfg->reconnect_min_ms, cfg->reconnect_max_ms, QUERY_STALL_MS };
+
+	conn_init(loop);
+	feed = feed_new(loop, cfg, node, &feed_ops, NULL);
+	query = pg_new(loop, &set, &query_ops, NULL);
+	hub_init(loop, cfg, feed, query, &hub_ops);
+	handler_init(loop, cfg);
+	presence_init(loop, query, node);
+	client_init(cfg, feed, query, keys);
+}
+
+int
+server_start(struct event_base *base, const struct config *config,
+    const struct token_keys *keys, char *err, size_t errlen)
+{
+	const char	*pos = config->listen;
+	char		 address[SOCK_NAME_MAX];
+
+	cfg = config;
+	loop = base;
+	limits.message_bytes = (size_t)cfg->max_message;
+	limits.output_high_bytes = (size_t)cfg->output_high;
+	limits.request_timeout_ms = cfg->auth_timeout_ms;
+	limits.close_timeout_ms = CLOSE_MS;
+	accept_timer = evtimer_new(loop, on_accept_timer, NULL);
+	drain_timer = evtimer_new(loop, on_drain_timer, NULL);
+	if (accept_timer == NULL || drain_timer == NULL)
+		fatal("msg=\"evtimer_new failed\"");
+	node = node_name();
+	start_modules(keys);
+	while (config_list_next(&pos, address, sizeof(address)))
+		if (listen_on(address, err, errlen) == -1)
+			return -1;
+	return 0;
+}
