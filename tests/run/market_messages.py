@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from lib.case import case, main
 from lib.market import (ADMIN, CLIENT, PERFORMER, STRANGER, TIME, attach_file,
     enter, insert_message, iso, message_data, new_dispute, new_order,
-    no_event, notify, post_message)
+    notify, post_message)
 from lib.tap import check, has, same, show
 
 # What the API also writes for a message; only one test looks at them.
@@ -100,7 +100,7 @@ def other_notifications_release_nothing(w):
                 (PERFORMER, "message", None)):
             cur.execute("INSERT INTO notifications (user_id, type, content, "
                 "related_id) VALUES (%s, %s, '', %s)", (user, kind, related))
-            same(held(), 1, "held after %s" % [user, kind, related])
+            same(held(), 1, "held after %s" % ((user, kind, related),))
         cur.execute("INSERT INTO notifications (user_id, type, content, "
             "related_id) VALUES (%s, 'message', '', %s)", (PERFORMER, order))
         same(held(), 0, "held after the right one")
