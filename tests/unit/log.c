@@ -103,12 +103,21 @@ test_forgery(void)
 static void
 test_errno(void)
 {
+	int	 saved = dup(STDERR_FILENO);
+
 	errno = EXDEV;
 	log_info("msg=a");
 	log_debug("msg=a");
 	log_quote("a", 1);
 	ok(errno == EXDEV, "errno is kept");
 	captured();
+
+	close(STDERR_FILENO);
+	errno = EXDEV;
+	log_info("msg=a");
+	ok(errno == EXDEV, "also where the line cannot be written");
+	dup2(saved, STDERR_FILENO);
+	close(saved);
 }
 
 static void

@@ -441,6 +441,8 @@ test_outside(const struct token_keys *keys)
 	expect(keys, xasprintf("%s.%s", jwt, jwt), "malformed", "five dots");
 	expect(keys, xstrdup(".."), "malformed", "dots alone");
 	expect(keys, xasprintf("%s=", jwt), "malformed", "padding");
+	expect(keys, xasprintf("%sAA", jwt), "malformed",
+	    "a length that no base64 has");
 	expect(keys, xasprintf("%s ", jwt), "malformed", "a blank after");
 	expect(keys, xasprintf("%s\n", jwt), "malformed", "a newline after");
 	expect(keys, xasprintf(" %s", jwt), "malformed", "a blank before");

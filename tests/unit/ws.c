@@ -230,6 +230,8 @@ static const struct text texts[] = {
 	{ "U+110000", BYTES("\xf4\x90\x80\x80"), 1 },
 	{ "lead byte f5", BYTES("\xf5\x80\x80\x80"), 0 },
 	{ "lead byte ff", BYTES("abcdefghijk\xff"), 11 },
+	{ "first byte of a second word", BYTES("abcdefgh\xffijklmno"), 8 },
+	{ "last byte of a second word", BYTES("abcdefghijklmno\xff"), 15 },
 	{ "lead byte fe", BYTES("\xfe"), 0 },
 	{ "2 cut by ASCII", BYTES("\xc3z"), 1 },
 	{ "3 cut by ASCII", BYTES("\xe2\x82z"), 2 },
@@ -387,6 +389,8 @@ static const struct handshake handshakes[] = {
 	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZWU=\r\n", "", 400 },
 	{ "4.2.1", "key of 18 bytes", LINE, UP, CO, VE,
 	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZWVl\r\n", "", 400 },
+	{ "4.2.1", "key with more after its end", LINE, UP, CO, VE,
+	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==x\r\n", "", 400 },
 	{ "4.2.1", "key not base64", LINE, UP, CO, VE,
 	    "Sec-WebSocket-Key: dGhlIHNhb-BsZSBub25jZQ==\r\n", "", 400 },
 	{ "4.2.1", "padding inside a key", LINE, UP, CO, VE,
@@ -433,6 +437,8 @@ test_subprotocols(void)
 	    "RFC 6455 11.3.4: the first with a prefix, on any line");
 	ws_subprotocol_find(&s, &req, "pgpush.v1x");
 	ok(s.len == 0, "RFC 6455 11.3.4: none");
+	ws_subprotocol_find(&s, &req, "chat,");
+	ok(s.len == 0, "RFC 6455 11.3.4: an item ends at its comma");
 	http_request_parse(&req, none, sizeof(none) - 1);
 	ws_subprotocol_find(&s, &req, "");
 	ok(s.len == 0, "RFC 6455 11.3.4: none offered");
