@@ -103,12 +103,13 @@ END $$;
 COMMENT ON FUNCTION public.push_dispute_typing(text, text, jsonb, jsonb) IS
   'Handler of dispute_typing {disputeId, isTyping}.';
 
+-- Those of one transaction have one created_at: ctid keeps them as written.
 CREATE OR REPLACE FUNCTION public.push_dispute_attachments(message uuid) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT coalesce(jsonb_agg(jsonb_build_object(
            'id', a.id, 'fileName', a.file_name, 'fileUrl', a.file_url,
            'fileSize', a.file_size, 'mimeType', a.mime_type)
-           ORDER BY a.created_at, a.id), '[]')
+           ORDER BY a.created_at, a.ctid), '[]')
     FROM public.dispute_message_attachments a WHERE a.message_id = message;
 $$;
 COMMENT ON FUNCTION public.push_dispute_attachments(uuid) IS

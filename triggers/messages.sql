@@ -137,11 +137,12 @@ COMMENT ON FUNCTION public.push_disconnect(text, text, jsonb, jsonb) IS
 
 -- What an event says of a message
 
+-- Those of one transaction have one created_at: ctid keeps them as written.
 CREATE OR REPLACE FUNCTION public.push_attachments(message uuid) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT coalesce(jsonb_agg(jsonb_build_object(
            'id', a.id, 'fileUrl', a.file_url, 'fileName', a.file_name)
-           ORDER BY a.created_at, a.id), '[]')
+           ORDER BY a.created_at, a.ctid), '[]')
     FROM public.message_attachments a WHERE a.message_id = message;
 $$;
 COMMENT ON FUNCTION public.push_attachments(uuid) IS
@@ -212,7 +213,7 @@ BEGIN
   LOOP
     PERFORM pgpush.release(held);
   END LOOP;
-  IF held IS NULL THEN
+  IF NOT FOUND THEN
     RETURN NULL;
   END IF;
 
