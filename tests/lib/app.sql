@@ -147,6 +147,7 @@ BEGIN
 END $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA app FROM PUBLIC;
+GRANT USAGE ON SCHEMA app TO pgpush_owner;
 
 SELECT pgpush.greet('app.greet(text,jsonb)');
 SELECT pgpush.allow('open:{id}', 'app.yes(text,jsonb,jsonb)');

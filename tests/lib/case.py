@@ -58,6 +58,8 @@ class World:
             **settings):
         self.kind = kind
         self.own = own
+        self.clients = []
+        self.daemon = self.db = None
         self.cluster = clusters.make(cluster_settings) if own \
             else the_cluster()
         _worlds.append(self)
@@ -66,7 +68,6 @@ class World:
             settings.setdefault("jwt_user_claim", "id")
         self.daemon = Daemon(self.cluster, self.db.dsn("push_daemon"),
             **settings)
-        self.clients = []
         if start:
             self.daemon.start()
 
@@ -152,7 +153,8 @@ class World:
     def close(self):
         self.between()
         trouble = self.daemon.finish() if self.daemon else []
-        self.db.close()
+        if self.db:
+            self.db.close()
         if self.own:
             self.cluster.close()
         if self in _worlds:
@@ -163,7 +165,7 @@ class World:
 def cleanup():
     """Whatever is left, when the file ends early."""
     for world in list(_worlds):
-        if world.daemon.process is not None and world.daemon.alive():
+        if world.daemon and world.daemon.alive():
             world.daemon.kill()
         if world.own:
             world.cluster.close()

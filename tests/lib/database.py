@@ -95,7 +95,7 @@ def admin(cluster, query, dbname="postgres"):
         conn.autocommit = True
         with conn.cursor() as cur:
             cur.execute(query)
-            return cur.fetchall() if cur.description else []
+            return cur.fetchall() if cur.description is not None else []
     finally:
         conn.close()
 
@@ -134,7 +134,7 @@ def install_by_migrate(cluster, dbname, user="pgpush_owner"):
             "only its length\nsql_dir = %s\n" % (cluster.dsn(dbname, user),
             os.path.join(SRCDIR, "sql")))
         conf.flush()
-        done = subprocess.run([pgpushd(), "-c", conf.name, "migrate"],
+        done = subprocess.run([pgpushd(), "migrate", "-c", conf.name],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, env=clean_environment(), timeout=60)
     text = done.stdout.decode(errors="replace")
@@ -227,7 +227,7 @@ class Database:
             try:
                 with conn.cursor() as cur:
                     cur.execute(text, args or None)
-                    return cur.fetchall() if cur.description else []
+                    return cur.fetchall() if cur.description is not None else []
             except (psycopg2.OperationalError, psycopg2.InterfaceError):
                 if attempt or not conn.closed:
                     raise
