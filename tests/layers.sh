@@ -13,6 +13,7 @@ build=${PGPUSH_BUILDDIR:-$src}
 # "caller callee" for each pair of modules; "module module" for each module.
 pairs() {
 	nm -gA "$@" | awk '
+		NF < 3 { next }		# the name of an archive
 		{
 			n = split($1, part, ":")
 			obj = part[n - 1]
