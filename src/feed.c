@@ -128,12 +128,13 @@ static void	feed_next(struct feed *f);
 	"     user_id, origin, dup, bytes, at"				\
 	"   FROM (SELECT * FROM d ORDER BY id) q RETURNING *) "
 
-#define DUE_MS								\
-	"(SELECT greatest(0, ceil(extract(epoch FROM"			\
-	" min(due) - clock_timestamp()) * 1000))::bigint FROM pgpush.held)"
+/* Milliseconds from now; negative: late; NULL: never. */
+#define MS_UNTIL(t)							\
+	"ceil(extract(epoch FROM " t " - clock_timestamp()) * 1000)::bigint"
 
 static const struct pg_stmt move_stmt = { "move", MOVE_ROWS
-	"SELECT s.snap, " DUE_MS ", i.* FROM s LEFT JOIN"
+	"SELECT s.snap, (SELECT " MS_UNTIL("min(due)") " FROM pgpush.held),"
+	" i.* FROM s LEFT JOIN"
 	" (SELECT " FEED_COLUMNS " FROM i) i ON true ORDER BY i.id", 5 };
 
 /* A backlog: as many as the limit says, and none of them in the answer. */
@@ -165,9 +166,7 @@ static const struct pg_stmt ring_stmt = { "ring",
 static const struct pg_stmt release_stmt = { "release",
 	"SELECT pgpush.release_due()", 0 };
 static const struct pg_stmt presence_stmt = { "presence",
-	"SELECT greatest(0, ceil(extract(epoch FROM"
-	" pgpush.presence_sync($1::interval) - clock_timestamp())"
-	" * 1000))::bigint", 1 };
+	"SELECT " MS_UNTIL("pgpush.presence_sync($1::interval)"), 1 };
 static const struct pg_stmt stamp_stmt = { "stamp",
 	"SELECT pgpush.node_stamp($1, $2::boolean, $3::int, $4::int[], $5)",
 	5 };
@@ -452,11 +451,20 @@ feed_answered(struct feed *f, const struct pg_result *res)
 	return false;
 }
 
+/* The next held event is due in so many milliseconds. */
+static void
+feed_due(struct feed *f, int64_t ms)
+{
+	if (ms <= 0)
+		f->todo |= TODO_RELEASE;
+	else
+		clock_start(f->due_timer, ms);
+}
+
 static void
 feed_moved(void *arg, const struct pg_result *res)
 {
 	struct feed	*f = arg;
-	const char	*due;
 	bool		 found, full;
 
 	if (!feed_answered(f, res))
@@ -468,12 +476,8 @@ feed_moved(void *arg, const struct pg_result *res)
 		feed_drop_hint(f);
 	else
 		feed_keep_hint(f, pg_value(res, 0, 0));
-	if ((due = pg_value(res, 0, 1)) != NULL) {
-		if (strcmp(due, "0") == 0)
-			f->todo |= TODO_RELEASE;
-		else
-			clock_start(f->due_timer, strtoll(due, NULL, 10));
-	}
+	if (pg_value(res, 0, 1) != NULL)
+		feed_due(f, pg_number(res, 0, 1));
 	if (found)
 		feed_deliver(f, res, 2);
 	feed_after_move(f, found, full);
@@ -662,11 +666,14 @@ static void
 feed_presence_done(void *arg, const struct pg_result *res)
 {
 	struct feed	*f = arg;
+	int64_t		 ms;
 
 	if (!feed_answered(f, res))
 		return;
-	if (pg_value(res, 0, 0) != NULL)
-		clock_start(f->presence_timer, pg_number(res, 0, 0) + 1);
+	if (pg_value(res, 0, 0) != NULL) {
+		ms = pg_number(res, 0, 0);
+		clock_start(f->presence_timer, ms < 1 ? 1 : ms);
+	}
 	f->todo |= TODO_MOVE;
 	feed_next(f);
 }
