@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: ISC
+// npm test: starts everything by script/server, in a folder and on ports of
+// its own, runs the test files against it and ends it again. Arguments are
+// test files, else all are run.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const top = path.resolve(here, '../..');
+const shared = path.resolve(process.env.PGPUSH_VAR ?? path.join(top, 'var'));
+const folder = path.join(shared, 'demo-test');
+
+/** Held open together, so that no port comes twice. */
+async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      return server;
+    }),
+  );
+  const ports = servers.map((s) => String(s.address().port));
+  await Promise.all(servers.map((s) => once(s.close(), 'close')));
+  return ports;
+}
+
+async function startServer(env) {
+  const child = spawn(path.join(top, 'script/server'), {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit').then(([code]) => {
+    throw new Error(`script/server ended with ${code}`);
+  });
+  const ready = once(createInterface(child.stdout), 'line');
+  const [line] = await Promise.race([ready, exited]);
+  exited.catch(() => {});
+  return { child, exited, url: line.replace(/^ready /, '').replace(/\/$/, '') };
+}
+
+async function main() {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const [demo, daemon, pg] = await freePorts(3);
+  const env = {
+    ...process.env,
+    PGPUSH_VAR: folder,
+    PGPUSH_BUILD: process.env.PGPUSH_BUILD ?? path.join(shared, 'build'),
+    PGPUSH_DEMO_PORT: demo,
+    PGPUSH_PORT: daemon,
+    PGPUSH_PG_PORT: pg,
+  };
+  const server = await startServer(env);
+  const stop = async () => {
+    server.child.kill('SIGTERM');
+    await server.exited.catch(() => {});
+  };
+  try {
+    const named = process.argv.slice(2).map((f) => path.resolve(f));
+    const all = readdirSync(here)
+      .filter((f) => f.endsWith('.test.js'))
+      .map((f) => path.join(here, f));
+    const tests = spawn(
+      process.execPath,
+      [
+        '--test',
+        '--test-reporter=tap',
+        ...(named.length > 0 ? named : all.sort()),
+      ],
+      {
+        env: {
+          ...env,
+          PGPUSH_DEMO_URL: server.url,
+          PGPUSH_SHOTS: path.join(shared, 'screenshots'),
+        },
+        stdio: ['ignore', 'inherit', 'inherit'],
+      },
+    );
+    for (const signal of ['SIGINT', 'SIGTERM'])
+      process.once(signal, () => tests.kill('SIGTERM'));
+    const [code] = await once(tests, 'exit');
+    process.exitCode = code ?? 1;
+  } finally {
+    await stop();
+  }
+}
+
+main().catch((err) => {
+  console.error(err.message);
+  process.exitCode = 1;
+});
