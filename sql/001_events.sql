@@ -1,0 +1,527 @@
+-- SPDX-License-Identifier: ISC
+-- pgpush 1: events.  How one gets from a transaction to the log, which the
+-- daemons read: written to pgpush.outbox by whoever commits, moved to
+-- pgpush.log by the leading daemon, in the order in which it becomes visible.
+--
+-- What the application's transactions run never waits for a lock and never
+-- fails for a reason of ours.
+
+BEGIN;
+
+CREATE SCHEMA IF NOT EXISTS pgpush;
+CREATE TABLE IF NOT EXISTS pgpush.migrations (
+  number int         PRIMARY KEY,
+  at     timestamptz NOT NULL DEFAULT now()
+);
+INSERT INTO pgpush.migrations (number) VALUES (1);
+
+COMMENT ON SCHEMA pgpush IS
+  'Pushes committed rows to browsers; see pgpush(7)';
+COMMENT ON TABLE pgpush.migrations IS
+  'Which of the numbered SQL files have been applied';
+
+-- Roles belong to the cluster: another database may have made them.
+DO $$
+DECLARE
+  r text;
+BEGIN
+  FOREACH r IN ARRAY ARRAY['pgpush_admin', 'pgpush_daemon'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = r) THEN
+      BEGIN
+        EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', r);
+      EXCEPTION
+        WHEN duplicate_object OR unique_violation THEN
+          NULL;                          -- just now, in another database
+        WHEN insufficient_privilege THEN
+          RAISE EXCEPTION 'pgpush needs the role %, which is missing', r
+            USING ERRCODE = 'insufficient_privilege', HINT = pg_catalog.format(
+              'Run CREATE ROLE %I NOLOGIN as a role with CREATEROLE, or'
+              ' install pgpush as one.', r);
+      END;
+    END IF;
+  END LOOP;
+END $$;
+
+-- Tables
+
+CREATE SEQUENCE pgpush.outbox_id_seq CACHE 1;
+CREATE TABLE pgpush.outbox (
+  xid     xid8        NOT NULL DEFAULT pg_current_xact_id(),
+  id      bigint      NOT NULL DEFAULT nextval('pgpush.outbox_id_seq'),
+  kind    text        NOT NULL DEFAULT 'event',
+  room    text        NOT NULL DEFAULT '',
+  event   text        NOT NULL DEFAULT '',
+  data    jsonb,
+  user_id text,
+  origin  text,
+  dup     text,
+  bytes   int         NOT NULL DEFAULT 0,
+  at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (xid, id)
+) WITH (
+  -- Small and hot; a truncation would lock writers out.
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+  vacuum_truncate = off, toast.autovacuum_vacuum_scale_factor = 0,
+  toast.autovacuum_vacuum_threshold = 5000, toast.vacuum_truncate = off
+);
+ALTER SEQUENCE pgpush.outbox_id_seq OWNED BY pgpush.outbox.id;
+COMMENT ON SEQUENCE pgpush.outbox_id_seq IS
+  'Order within a transaction; CACHE must stay 1';
+COMMENT ON TABLE pgpush.outbox IS
+  'Events of committed transactions that the leader has not moved yet; mostly empty. Never drop it: its oid is the key of the advisory locks';
+COMMENT ON COLUMN pgpush.outbox.kind IS
+  'event; signal (live only); revoke, kick, config, epoch (for the daemons); resync (an event too large to send)';
+COMMENT ON COLUMN pgpush.outbox.user_id IS
+  'Whom a revoke or kick concerns; NULL: everybody';
+COMMENT ON COLUMN pgpush.outbox.origin IS
+  'The session that must not get the event; NULL: none';
+COMMENT ON COLUMN pgpush.outbox.dup IS
+  'Same for the rows of one happening in several rooms: a session gets the first only';
+COMMENT ON COLUMN pgpush.outbox.bytes IS
+  'Length of data as text';
+COMMENT ON COLUMN pgpush.outbox.at IS
+  'When it was written, which is before it was committed';
+
+CREATE SEQUENCE pgpush.log_id_seq CACHE 1;
+CREATE TABLE pgpush.log (
+  id      bigint      PRIMARY KEY,
+  kind    text        NOT NULL,
+  room    text        NOT NULL,
+  event   text        NOT NULL,
+  data    jsonb,
+  user_id text,
+  origin  text,
+  dup     text,
+  bytes   int         NOT NULL,
+  at      timestamptz NOT NULL
+);
+CREATE INDEX log_room ON pgpush.log (room, id);
+ALTER SEQUENCE pgpush.log_id_seq OWNED BY pgpush.log.id;
+COMMENT ON SEQUENCE pgpush.log_id_seq IS
+  'Taken by the leader alone, so that ids are in the order of commits; CACHE must stay 1';
+COMMENT ON TABLE pgpush.log IS
+  'All events in the order in which they became visible; columns as in pgpush.outbox. Kept for the daemon''s setting retain';
+
+CREATE TABLE pgpush.floor (
+  one bool   PRIMARY KEY DEFAULT true CHECK (one),
+  id  bigint NOT NULL
+);
+INSERT INTO pgpush.floor (id) VALUES (0);
+COMMENT ON TABLE pgpush.floor IS
+  'The highest id that was purged from the log: who resumes below it has missed something';
+
+CREATE TABLE pgpush.epoch (
+  one               bool PRIMARY KEY DEFAULT true CHECK (one),
+  epoch             text NOT NULL,
+  system_identifier text NOT NULL,
+  timeline          text NOT NULL
+);
+COMMENT ON TABLE pgpush.epoch IS
+  'Which history of the log ids belong to: another one after a restore or a failover, see pgpush.lead';
+
+-- The function is kept by name: pg_upgrade refuses columns of regprocedure.
+CREATE TABLE pgpush.held (
+  id     bigint      GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+  key    text        NOT NULL,
+  room   text        NOT NULL,
+  event  text        NOT NULL,
+  render text        NOT NULL,
+  arg    jsonb,
+  due    timestamptz NOT NULL,
+  origin text,
+  dup    text
+) WITH (
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
+  vacuum_truncate = off
+);
+CREATE INDEX held_key ON pgpush.held USING hash (key);  -- of any length
+CREATE INDEX held_due ON pgpush.held (due);
+COMMENT ON TABLE pgpush.held IS
+  'Events that wait for pgpush.release(key) or for their time, to be rendered as things stand then';
+COMMENT ON COLUMN pgpush.held.render IS
+  'The function that makes the data: f(arg jsonb) RETURNS jsonb; NULL: send nothing';
+
+CREATE TABLE pgpush.answers (
+  user_id text        NOT NULL,
+  key     text        NOT NULL,
+  answer  jsonb       NOT NULL,
+  at      timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (user_id, key)
+);
+CREATE INDEX answers_at ON pgpush.answers (at);
+COMMENT ON TABLE pgpush.answers IS
+  'What clients'' sends that carried a key were answered, for 10 minutes: a repeat runs nothing';
+
+CREATE SEQUENCE pgpush.signal_n_seq;
+COMMENT ON SEQUENCE pgpush.signal_n_seq IS
+  'Makes every payload different: NOTIFY drops one that equals an earlier one of its transaction';
+
+-- A longer name would not fit into the log's index and so stop the mover.
+CREATE FUNCTION pgpush.outbox_refuse() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RAISE WARNING 'pgpush dropped an event % for a room name of % bytes',
+    quote_literal(NEW.event), octet_length(NEW.room)
+    USING HINT = 'A room name has at most 200 bytes.';
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION pgpush.outbox_refuse() IS
+  'Trigger: drops an event for a room that nobody can join, because its name is too long';
+CREATE TRIGGER room BEFORE INSERT ON pgpush.outbox FOR EACH ROW
+  WHEN (octet_length(NEW.room) > 200) EXECUTE FUNCTION pgpush.outbox_refuse();
+COMMENT ON TRIGGER room ON pgpush.outbox IS
+  'Keeps the mover safe from room names too long for an index';
+
+-- Telling the leader
+
+CREATE FUNCTION pgpush.ring(who text DEFAULT '') RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF current_setting('pgpush.bell', true) = 'off' THEN
+    RETURN;
+  END IF;
+  -- Shared, and kept to the end of the transaction: the leader is awake and
+  -- cannot fall asleep without seeing what we commit.
+  IF NOT pg_try_advisory_xact_lock_shared(
+      'pgpush.outbox'::regclass::oid::int, 1) THEN
+    PERFORM pg_notify('pgpush',
+      format('{"bell":%s}', to_json(coalesce(left(who, 63), ''))));
+  END IF;
+END $$;
+COMMENT ON FUNCTION pgpush.ring(text) IS
+  'Wakes the leader for rows in the outbox, if it sleeps. SET pgpush.bell = off makes it silent, as PREPARE TRANSACTION needs it; the leader then looks within a second';
+
+-- Writing events
+
+CREATE FUNCTION pgpush.emit(room text, event text, data jsonb,
+  others boolean DEFAULT false, dup text DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF room IS NULL THEN
+    RETURN;
+  END IF;
+  INSERT INTO pgpush.outbox (room, event, data, origin, dup, bytes)
+  VALUES (emit.room, coalesce(emit.event, ''), emit.data,
+    CASE WHEN others
+      THEN nullif(current_setting('pgpush.session', true), '') END,
+    emit.dup, coalesce(octet_length(emit.data::text), 0));
+  PERFORM pgpush.ring();
+END $$;
+COMMENT ON FUNCTION pgpush.emit(text, text, jsonb, boolean, text) IS
+  'Sends an event to a room when the transaction commits; kept in the log. others: not to the session whose handler runs. dup: same for several rooms, and a session in more than one gets it once. A NULL room: nothing';
+
+CREATE FUNCTION pgpush.signal(rooms text[], event text, data jsonb,
+  others boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  n       bigint := nextval('pgpush.signal_n_seq');
+  origin  text   := CASE WHEN others
+    THEN nullif(current_setting('pgpush.session', true), '') END;
+  payload text;
+BEGIN
+  rooms := array_remove(rooms, NULL);
+  event := coalesce(event, '');
+  IF coalesce(cardinality(rooms), 0) = 0 THEN
+    RETURN;
+  END IF;
+  IF current_setting('pgpush.bell', true) IS DISTINCT FROM 'off' THEN
+    payload := format('{"rooms":%s,"event":%s,"data":%s,"n":%s%s}',
+      to_json(rooms), to_json(event), coalesce(data::text, 'null'), n,
+      ',"origin":' || to_json(origin));
+    IF octet_length(payload) <= 7900 THEN   -- NOTIFY refuses 8000
+      PERFORM pg_notify('pgpush', payload);
+      RETURN;
+    END IF;
+  END IF;
+  INSERT INTO pgpush.outbox (kind, room, event, data, origin, dup, bytes)
+  SELECT 'signal', r, signal.event, signal.data, origin,
+    CASE WHEN cardinality(rooms) > 1 THEN 'signal:' || n END,
+    coalesce(octet_length(signal.data::text), 0)
+  FROM unnest(rooms) WITH ORDINALITY AS u (r, i) ORDER BY i;
+  PERFORM pgpush.ring();
+END $$;
+COMMENT ON FUNCTION pgpush.signal(text[], text, jsonb, boolean) IS
+  'Sends an ephemeral event to several rooms, once to a session that is in more than one: live, at most once, not kept. others: not to the session whose handler runs';
+
+CREATE FUNCTION pgpush.signal(room text, event text, data jsonb,
+  others boolean DEFAULT false) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT pgpush.signal(ARRAY[room], event, data, others)
+$$;
+COMMENT ON FUNCTION pgpush.signal(text, text, jsonb, boolean) IS
+  'Sends an ephemeral event to a room: live, at most once, not kept. others: not to the session whose handler runs';
+
+-- Held events
+
+CREATE FUNCTION pgpush.hold(key text, room text, event text,
+  render regprocedure, arg jsonb, due interval DEFAULT '200 ms',
+  others boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF room IS NULL THEN
+    RETURN;
+  END IF;
+  INSERT INTO pgpush.held (key, room, event, render, arg, due, origin)
+  VALUES (coalesce(hold.key, ''), hold.room, coalesce(hold.event, ''),
+    coalesce(hold.render::text, ''), hold.arg,
+    clock_timestamp() + coalesce(hold.due, '200 ms'),
+    CASE WHEN others
+      THEN nullif(current_setting('pgpush.session', true), '') END);
+  PERFORM pgpush.ring();
+END $$;
+COMMENT ON FUNCTION
+  pgpush.hold(text, text, text, regprocedure, jsonb, interval, boolean) IS
+  'Holds an event back until pgpush.release(key) or until due has passed, then sends what render(arg) returns (NULL: nothing). render: f(arg jsonb) RETURNS jsonb, SECURITY DEFINER, executable by the owner of schema pgpush';
+
+CREATE FUNCTION pgpush.is_held(key text, arg jsonb) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM FROM pgpush.held h WHERE h.key = is_held.key AND h.arg @> is_held.arg
+    FOR SHARE SKIP LOCKED;
+  RETURN FOUND;
+EXCEPTION WHEN serialization_failure THEN
+  RETURN false;          -- released after this transaction's snapshot
+END $$;
+COMMENT ON FUNCTION pgpush.is_held(text, jsonb) IS
+  'Whether an event is held under the key whose arg contains this one. If so nobody else can release it before this transaction ends, so that it will show the rows that this transaction writes';
+
+-- Takes rows that the caller has locked; the deletion decides who sends.
+CREATE FUNCTION pgpush.held_send(ids bigint[]) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  h    record;
+  call text;
+  data jsonb;
+  sent int := 0;
+BEGIN
+  FOR h IN
+    WITH d AS (DELETE FROM pgpush.held WHERE id = ANY (ids) RETURNING *)
+    SELECT * FROM d ORDER BY d.id
+  LOOP
+    data := NULL;
+    BEGIN
+      -- Any other function would run with the rights of pgpush's owner.
+      SELECT format('SELECT %I.%I($1)', s.nspname, p.proname) INTO call
+        FROM pg_proc p JOIN pg_namespace s ON s.oid = p.pronamespace
+        WHERE p.oid = to_regprocedure(h.render) AND p.prosecdef;
+      IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no such SECURITY DEFINER function';
+      END IF;
+      EXECUTE call INTO data USING h.arg;
+    EXCEPTION WHEN OTHERS THEN
+      RAISE WARNING 'pgpush dropped a held event % for room %: % failed: %',
+        quote_literal(h.event), quote_literal(h.room), h.render, SQLERRM;
+      data := NULL;
+    END;
+    CONTINUE WHEN data IS NULL;
+    INSERT INTO pgpush.outbox (room, event, data, origin, dup, bytes)
+    VALUES (h.room, h.event, data, h.origin, h.dup, octet_length(data::text));
+    sent := sent + 1;
+  END LOOP;
+  IF sent > 0 THEN
+    PERFORM pgpush.ring();
+  END IF;
+  RETURN sent;
+END $$;
+COMMENT ON FUNCTION pgpush.held_send(bigint[]) IS
+  'For release and release_due: renders held events in the order of their id, sends them, and says how many';
+
+CREATE FUNCTION pgpush.release(key text) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  ids bigint[];
+BEGIN
+  BEGIN
+    ids := ARRAY(SELECT h.id FROM pgpush.held h WHERE h.key = release.key
+      FOR UPDATE SKIP LOCKED);
+  EXCEPTION WHEN serialization_failure THEN
+    RETURN 0;            -- released after this transaction's snapshot
+  END;
+  IF cardinality(ids) = 0 THEN
+    RETURN 0;
+  END IF;
+  RETURN pgpush.held_send(ids);
+END $$;
+COMMENT ON FUNCTION pgpush.release(text) IS
+  'Sends the events held under a key, as things stand now, but for those that another transaction has locked; how many were sent';
+
+CREATE FUNCTION pgpush.release_due(max int DEFAULT 1000) RETURNS timestamptz
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  t    timestamptz := clock_timestamp();
+  ids  bigint[];
+  soon timestamptz;
+BEGIN
+  ids := ARRAY(SELECT h.id FROM pgpush.held h WHERE h.due <= t
+    ORDER BY h.due LIMIT max FOR UPDATE SKIP LOCKED);
+  PERFORM pgpush.held_send(ids);
+  SELECT min(due) INTO soon FROM pgpush.held;
+  -- What is due and was left is locked: no use in asking at once.
+  IF soon IS NOT NULL AND cardinality(ids) < max THEN
+    soon := greatest(soon, clock_timestamp() + interval '20 ms');
+  END IF;
+  RETURN soon;
+END $$;
+COMMENT ON FUNCTION pgpush.release_due(int) IS
+  'For the leader: sends the held events whose time has come, at most so many; when to call it again, NULL if nothing is held';
+
+-- Sending people away
+
+CREATE FUNCTION pgpush.revoke(room text, user_id text DEFAULT NULL,
+  reason text DEFAULT 'revoked') RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  data jsonb;
+BEGIN
+  IF room IS NULL OR user_id = '' THEN   -- '' would be everybody
+    RETURN;
+  END IF;
+  IF reason IS DISTINCT FROM 'deleted' AND reason IS DISTINCT FROM 'revoked'
+  THEN
+    RAISE WARNING 'pgpush.revoke: the reason is revoked, not %',
+      quote_nullable(reason) USING HINT = 'It can be revoked or deleted.';
+    reason := 'revoked';
+  END IF;
+  data := jsonb_build_object('reason', reason);
+  INSERT INTO pgpush.outbox (kind, room, user_id, data, bytes)
+  VALUES ('revoke', revoke.room, revoke.user_id, data,
+    octet_length(data::text));
+  PERFORM pgpush.ring();
+END $$;
+COMMENT ON FUNCTION pgpush.revoke(text, text, text) IS
+  'Puts a user (NULL: everybody) out of a room: nothing that is committed later reaches him there. He may join again if the rules let him. reason: revoked or deleted';
+
+CREATE FUNCTION pgpush.kick(user_id text, reason text DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  data jsonb;
+BEGIN
+  IF coalesce(user_id, '') = '' THEN     -- never everybody
+    RETURN;
+  END IF;
+  data := jsonb_build_object('reason', reason);
+  INSERT INTO pgpush.outbox (kind, user_id, data, bytes)
+  VALUES ('kick', kick.user_id, data, octet_length(data::text));
+  PERFORM pgpush.ring();
+END $$;
+COMMENT ON FUNCTION pgpush.kick(text, text) IS
+  'Closes all connections of a user: nothing that is committed later reaches him';
+
+CREATE FUNCTION pgpush.iso(t timestamptz) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+  SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+$$;
+COMMENT ON FUNCTION pgpush.iso(timestamptz) IS
+  'A time as JavaScript writes it: 2026-01-02T03:04:05.678Z';
+
+-- What the leader does
+
+CREATE FUNCTION pgpush.here(OUT system_identifier text, OUT timeline text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  system_identifier := '';
+  timeline := left(pg_walfile_name(pg_current_wal_lsn()), 8);
+  SELECT s.system_identifier::text INTO here.system_identifier
+    FROM pg_control_system() s;
+EXCEPTION WHEN insufficient_privilege THEN
+  NULL;                  -- some hosters hide it: the timeline must do
+END $$;
+COMMENT ON FUNCTION pgpush.here() IS
+  'Which cluster this is and how often it was failed over or restored';
+
+INSERT INTO pgpush.epoch (epoch, system_identifier, timeline)
+SELECT left(md5(gen_random_uuid()::text), 16), system_identifier, timeline
+  FROM pgpush.here();
+
+CREATE FUNCTION pgpush.lead() RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  old  record;
+  here record;
+  new  text;
+  data jsonb;
+BEGIN
+  SELECT * INTO STRICT old FROM pgpush.epoch FOR UPDATE;
+  SELECT * INTO STRICT here FROM pgpush.here();
+  IF old.system_identifier = here.system_identifier
+      AND old.timeline = here.timeline THEN
+    RETURN old.epoch;
+  END IF;
+  -- Clients may have seen ids that this history lost: never give them again.
+  new := left(md5(gen_random_uuid()::text), 16);
+  data := jsonb_build_object('epoch', new);
+  UPDATE pgpush.epoch e SET epoch = new,
+    system_identifier = here.system_identifier, timeline = here.timeline;
+  PERFORM setval('pgpush.log_id_seq', 1000000 + greatest(
+    (SELECT last_value FROM pgpush.log_id_seq),
+    (SELECT max(id) FROM pgpush.log), (SELECT id FROM pgpush.floor)));
+  INSERT INTO pgpush.log (id, kind, room, event, data, bytes, at)
+  VALUES (nextval('pgpush.log_id_seq'), 'epoch', '', '', data,
+    octet_length(data::text), clock_timestamp());
+  RETURN new;
+END $$;
+COMMENT ON FUNCTION pgpush.lead() IS
+  'For a daemon that has become the leader: begins a new epoch if this is another cluster or timeline than last time; the epoch';
+
+CREATE FUNCTION pgpush.purge(retain interval, batch int DEFAULT 5000)
+RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  last bigint;
+  n    int := 0;
+BEGIN
+  -- Only from the bottom up to the first row that is to be kept, so that all
+  -- above the floor is there; a time far ahead is a clock that was wrong.
+  SELECT max(id) INTO last FROM (
+    SELECT b.id, bool_and(b.at < now() - retain OR b.at > now() + retain)
+        OVER (ORDER BY b.id) AS old
+    FROM (SELECT l.id, l.at FROM pgpush.log l ORDER BY l.id LIMIT batch) b) w
+    WHERE old;
+  IF last IS NOT NULL THEN
+    DELETE FROM pgpush.log l WHERE l.id <= last;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    UPDATE pgpush.floor f SET id = last WHERE f.id < last;
+  END IF;
+  DELETE FROM pgpush.answers a WHERE a.ctid = ANY (ARRAY(
+    SELECT o.ctid FROM pgpush.answers o
+    WHERE o.at < now() - interval '10 minutes'
+    ORDER BY o.at LIMIT batch FOR UPDATE SKIP LOCKED));
+  RETURN n;
+END $$;
+COMMENT ON FUNCTION pgpush.purge(interval, int) IS
+  'For the leader: deletes a batch of the log''s oldest rows, if older than retain, and old answers; how many rows of the log';
+
+-- Rights
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgpush FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA pgpush FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA pgpush FROM PUBLIC;
+REVOKE ALL ON SCHEMA pgpush FROM PUBLIC;
+GRANT USAGE ON SCHEMA pgpush TO pgpush_admin, pgpush_daemon;
+
+GRANT SELECT ON pgpush.migrations, pgpush.floor, pgpush.epoch, pgpush.held,
+  pgpush.outbox, pgpush.log TO pgpush_admin, pgpush_daemon;
+GRANT SELECT ON pgpush.answers TO pgpush_admin;
+GRANT EXECUTE ON FUNCTION
+  pgpush.ring(text),
+  pgpush.emit(text, text, jsonb, boolean, text),
+  pgpush.signal(text[], text, jsonb, boolean),
+  pgpush.signal(text, text, jsonb, boolean),
+  pgpush.hold(text, text, text, regprocedure, jsonb, interval, boolean),
+  pgpush.is_held(text, jsonb),
+  pgpush.release(text),
+  pgpush.revoke(text, text, text),
+  pgpush.kick(text, text),
+  pgpush.iso(timestamptz) TO pgpush_admin;
+
+GRANT DELETE ON pgpush.outbox TO pgpush_daemon;
+GRANT INSERT ON pgpush.log TO pgpush_daemon;
+GRANT USAGE ON SEQUENCE pgpush.log_id_seq TO pgpush_daemon;
+GRANT EXECUTE ON FUNCTION
+  pgpush.release_due(int),
+  pgpush.lead(),
+  pgpush.purge(interval, int) TO pgpush_daemon;
+
+COMMIT;
