@@ -48,14 +48,15 @@ END $$;
 COMMENT ON FUNCTION pgpush.compile(text) IS
   'A room pattern such as order:{id} taken apart: what a room begins with, a regular expression, the names in it. Raises if it is no pattern.';
 
+-- The function is kept by name: pg_upgrade refuses columns of regprocedure.
 CREATE TABLE pgpush.rules (
-  id       bigint       GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  kind     text         NOT NULL CHECK (kind IN ('allow', 'greet', 'on', 'present')),
-  pattern  text         NOT NULL DEFAULT '',
+  id       bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  kind     text    NOT NULL CHECK (kind IN ('allow', 'greet', 'on', 'present')),
+  pattern  text    NOT NULL DEFAULT '',
   room     text,
   member   boolean,
   "grant"  boolean,
-  function regprocedure NOT NULL,
+  function text    NOT NULL,
   prefix   text,
   regex    text,
   names    text[],
@@ -65,6 +66,7 @@ CREATE UNIQUE INDEX rules_on ON pgpush.rules (pattern) WHERE kind = 'on';
 COMMENT ON TABLE pgpush.rules IS
   'Rules, one function each. Written by allow, greet, on, present and forget; an INSERT by hand passes the same checks.';
 COMMENT ON COLUMN pgpush.rules.pattern IS 'allow: the room pattern; on: the event; else empty';
+COMMENT ON COLUMN pgpush.rules.function IS 'schema.name(argument types), as regprocedure writes it';
 COMMENT ON COLUMN pgpush.rules.room IS 'on: template that makes the room from the data; NULL: the frame''s own room';
 COMMENT ON COLUMN pgpush.rules.member IS 'on: only for members of the room';
 COMMENT ON COLUMN pgpush.rules."grant" IS 'on: a join, whose granted answer is kept per session and room until revoked';
@@ -76,13 +78,10 @@ DECLARE
   p     record;
   owner regrole := (SELECT nspowner FROM pg_namespace WHERE nspname = 'pgpush');
 BEGIN
-  SELECT proc.*, n.nspname INTO p
+  SELECT proc.*, n.nspname INTO STRICT p
     FROM pg_proc AS proc JOIN pg_namespace AS n ON n.oid = proc.pronamespace
    WHERE proc.oid = f;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'pgpush: there is no function %', f
-      USING ERRCODE = 'undefined_function';
-  ELSIF NOT pg_has_role(current_user, p.proowner, 'USAGE') THEN
+  IF NOT pg_has_role(current_user, p.proowner, 'USAGE') THEN
     RAISE EXCEPTION 'pgpush: % does not own the function %', current_user, f
       USING ERRCODE = 'insufficient_privilege',
             HINT = format('Register it as %s, or as a member of that role.', p.proowner::regrole);
@@ -118,8 +117,16 @@ COMMENT ON FUNCTION pgpush.check_function(regprocedure, regtype[], regtype) IS
 -- Not SECURITY DEFINER: current_user must be the one who writes the rule.
 CREATE FUNCTION pgpush.rules_check() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  f regprocedure := to_regprocedure(NEW.function);
 BEGIN
-  PERFORM pgpush.check_function(NEW.function,
+  IF f IS NULL THEN
+    RAISE EXCEPTION 'pgpush: there is no function %', NEW.function
+      USING ERRCODE = 'undefined_function',
+            HINT = 'Name it with its schema and argument types: public.f(text,jsonb,jsonb).';
+  END IF;
+  NEW.function := f;
+  PERFORM pgpush.check_function(f,
     CASE NEW.kind
       WHEN 'allow'   THEN '{text,jsonb,jsonb}'
       WHEN 'greet'   THEN '{text,jsonb}'
@@ -178,7 +185,7 @@ CREATE TRIGGER rules_truncated AFTER TRUNCATE ON pgpush.rules
 
 CREATE FUNCTION pgpush.allow(pattern text, function regprocedure) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-  INSERT INTO pgpush.rules (kind, pattern, function) VALUES ('allow', $1, $2)
+  INSERT INTO pgpush.rules (kind, pattern, function) VALUES ('allow', $1, $2::text)
   ON CONFLICT (kind, pattern, function) DO NOTHING
 $$;
 COMMENT ON FUNCTION pgpush.allow(text, regprocedure) IS
@@ -186,7 +193,7 @@ COMMENT ON FUNCTION pgpush.allow(text, regprocedure) IS
 
 CREATE FUNCTION pgpush.greet(function regprocedure) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-  INSERT INTO pgpush.rules (kind, function) VALUES ('greet', $1)
+  INSERT INTO pgpush.rules (kind, function) VALUES ('greet', $1::text)
   ON CONFLICT (kind, pattern, function) DO NOTHING
 $$;
 COMMENT ON FUNCTION pgpush.greet(regprocedure) IS
@@ -197,7 +204,7 @@ CREATE FUNCTION pgpush.on(
   member boolean DEFAULT true, "grant" boolean DEFAULT false
 ) RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
   INSERT INTO pgpush.rules (kind, pattern, function, room, member, "grant")
-  VALUES ('on', $1, $2, $3, $4, $5)
+  VALUES ('on', $1, $2::text, $3, $4, $5)
   ON CONFLICT (pattern) WHERE kind = 'on' DO UPDATE
     SET function = excluded.function, room = excluded.room,
         member = excluded.member, "grant" = excluded."grant"
@@ -207,7 +214,7 @@ COMMENT ON FUNCTION pgpush.on(text, regprocedure, text, boolean, boolean) IS
 
 CREATE FUNCTION pgpush.present(function regprocedure) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-  INSERT INTO pgpush.rules (kind, function) VALUES ('present', $1)
+  INSERT INTO pgpush.rules (kind, function) VALUES ('present', $1::text)
   ON CONFLICT (kind, pattern, function) DO NOTHING
 $$;
 COMMENT ON FUNCTION pgpush.present(regprocedure) IS
@@ -215,7 +222,7 @@ COMMENT ON FUNCTION pgpush.present(regprocedure) IS
 
 CREATE FUNCTION pgpush.forget(function regprocedure) RETURNS integer
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-  WITH gone AS (DELETE FROM pgpush.rules AS r WHERE r.function = $1 RETURNING 1)
+  WITH gone AS (DELETE FROM pgpush.rules AS r WHERE r.function = $1::text RETURNING 1)
   SELECT count(*)::integer FROM gone
 $$;
 COMMENT ON FUNCTION pgpush.forget(regprocedure) IS
@@ -240,15 +247,15 @@ DECLARE
   every text[] := '{}';
 BEGIN
   FOR f IN
-    SELECT n.nspname, p.proname, p.prosecdef
+    SELECT n.nspname, p.proname, r.function, p.prosecdef
       FROM pgpush.rules AS r
-      LEFT JOIN pg_proc AS p ON p.oid = r.function
+      LEFT JOIN pg_proc AS p ON p.oid = to_regprocedure(r.function)
       LEFT JOIN pg_namespace AS n ON n.oid = p.pronamespace
      WHERE r.kind = 'greet' ORDER BY r.id
   LOOP
     IF f.prosecdef IS NOT TRUE THEN
-      RAISE EXCEPTION 'pgpush: the greet function %.% is gone or no longer SECURITY DEFINER',
-        f.nspname, f.proname;
+      RAISE EXCEPTION 'pgpush: the greet function % is gone or no longer SECURITY DEFINER',
+        f.function;
     END IF;
     EXECUTE format('SELECT %I.%I($1, $2)', f.nspname, f.proname)
       INTO rooms USING user_id, ctx;
@@ -277,7 +284,7 @@ BEGIN
   FOR f IN
     SELECT n.nspname, p.proname, r.function, r.regex, r.names, p.prosecdef
       FROM pgpush.rules AS r
-      LEFT JOIN pg_proc AS p ON p.oid = r.function
+      LEFT JOIN pg_proc AS p ON p.oid = to_regprocedure(r.function)
       LEFT JOIN pg_namespace AS n ON n.oid = p.pronamespace
      WHERE r.kind = 'allow' AND starts_with(authorize.room, r.prefix)
        AND authorize.room ~ r.regex
@@ -338,7 +345,7 @@ BEGIN
     answer := NULL;
     SELECT ns.nspname, p.proname, r.function, p.prosecdef INTO f
       FROM pgpush.rules AS r
-      LEFT JOIN pg_proc AS p ON p.oid = r.function
+      LEFT JOIN pg_proc AS p ON p.oid = to_regprocedure(r.function)
       LEFT JOIN pg_namespace AS ns ON ns.oid = p.pronamespace
      WHERE r.kind = 'on' AND r.pattern = c ->> 'event';
     IF NOT FOUND THEN
@@ -353,7 +360,7 @@ BEGIN
       END IF;
       fresh := k IS NULL;
       WHILE NOT fresh LOOP
-        INSERT INTO pgpush.answers AS a (user_id, key) VALUES (who, k)
+        INSERT INTO pgpush.answers AS a (user_id, key, answer) VALUES (who, k, '{}')
         ON CONFLICT DO NOTHING;
         fresh := FOUND;
         EXIT WHEN fresh;
