@@ -1,0 +1,236 @@
+-- SPDX-License-Identifier: ISC
+-- pgpush 4: who is there.  Each daemon stamps its node each second and writes
+-- its sessions; the leader alone compares them with presence and tells of a
+-- user's first connection and last disconnection.
+--
+-- Unlogged: all of it is true for the moment only, and after a crash the
+-- daemons write it again.  A node writes nothing but its own rows, the leader
+-- deletes only what nobody has locked: they never wait for each other.
+
+BEGIN;
+
+INSERT INTO pgpush.migrations (number) VALUES (4);
+
+CREATE UNLOGGED TABLE pgpush.nodes (
+  node        text        PRIMARY KEY,
+  seen        timestamptz NOT NULL DEFAULT clock_timestamp(),
+  started     timestamptz NOT NULL DEFAULT clock_timestamp(),
+  leader      boolean     NOT NULL DEFAULT false,
+  connections int         NOT NULL DEFAULT 0,
+  backends    int[]       NOT NULL DEFAULT '{}',
+  version     text        NOT NULL DEFAULT ''
+) WITH (
+  fillfactor = 50, autovacuum_vacuum_scale_factor = 0,
+  autovacuum_vacuum_threshold = 500, vacuum_truncate = off
+);
+COMMENT ON TABLE pgpush.nodes IS
+  'The daemons that run, stamped by each every second; one not seen for 10 seconds is dead';
+COMMENT ON COLUMN pgpush.nodes.leader IS
+  'Whether it is the one that moves events from the outbox to the log';
+COMMENT ON COLUMN pgpush.nodes.backends IS
+  'Process ids of its connections to this database';
+
+CREATE UNLOGGED TABLE pgpush.connections (
+  session text        PRIMARY KEY,
+  node    text        NOT NULL,
+  user_id text,
+  address text,
+  since   timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (
+  autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 1000,
+  vacuum_truncate = off
+);
+CREATE INDEX connections_node ON pgpush.connections (node);
+CREATE INDEX connections_user ON pgpush.connections (user_id);
+COMMENT ON TABLE pgpush.connections IS
+  'The sessions that are connected now, written by their daemons';
+
+CREATE UNLOGGED TABLE pgpush.presence (
+  user_id   text        PRIMARY KEY,
+  online    boolean     NOT NULL,
+  since     timestamptz NOT NULL,
+  last_seen timestamptz NOT NULL,
+  gone_at   timestamptz
+) WITH (
+  autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 1000,
+  vacuum_truncate = off
+);
+CREATE INDEX presence_online ON pgpush.presence (user_id) WHERE online;
+CREATE INDEX presence_gone ON pgpush.presence (gone_at) WHERE online;
+COMMENT ON TABLE pgpush.presence IS
+  'Who is online, as was told by the functions that pgpush.present registered';
+COMMENT ON COLUMN pgpush.presence.since IS
+  'Since when he has been online, or offline';
+COMMENT ON COLUMN pgpush.presence.last_seen IS
+  'When he came or when his last connection ended, whichever is later';
+COMMENT ON COLUMN pgpush.presence.gone_at IS
+  'Online without a connection since then: offline after the grace';
+
+CREATE FUNCTION pgpush.presence_ring(node text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT pg_notify('pgpush', format('{"presence":%s}',
+    to_json(node || ':' || nextval('pgpush.signal_n_seq'))))
+$$;
+COMMENT ON FUNCTION pgpush.presence_ring(text) IS
+  'Tells the leader that connections of a node have changed';
+
+CREATE FUNCTION pgpush.node_stamp(node text, leader boolean,
+  connections int, backends int[], version text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  UPDATE pgpush.nodes n SET seen = clock_timestamp(),
+    leader = node_stamp.leader, connections = node_stamp.connections,
+    backends = coalesce(node_stamp.backends, '{}'),
+    version = node_stamp.version
+  WHERE n.node = node_stamp.node;
+  IF FOUND THEN
+    RETURN true;
+  END IF;
+  INSERT INTO pgpush.nodes (node, leader, connections, backends, version)
+  VALUES (node_stamp.node, node_stamp.leader, node_stamp.connections,
+    coalesce(node_stamp.backends, '{}'), node_stamp.version)
+  ON CONFLICT DO NOTHING;
+  RETURN false;
+END $$;
+COMMENT ON FUNCTION pgpush.node_stamp(text, boolean, int, int[], text) IS
+  'For a daemon, each second: it is alive. False if it was not known: new, or taken for dead, and then its connections are gone too and it must write them afresh';
+
+CREATE FUNCTION pgpush.node_gone(node text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  DELETE FROM pgpush.nodes n WHERE n.node = node_gone.node;
+  DELETE FROM pgpush.connections c WHERE c.node = node_gone.node;
+  IF FOUND THEN
+    PERFORM pgpush.presence_ring(node_gone.node);
+  END IF;
+END $$;
+COMMENT ON FUNCTION pgpush.node_gone(text) IS
+  'For a daemon that ends: forgets it and its connections';
+
+CREATE FUNCTION pgpush.sessions_write(node text, opened jsonb, closed text[],
+  fresh boolean) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  changed boolean := false;
+BEGIN
+  IF fresh THEN
+    INSERT INTO pgpush.nodes (node) VALUES (sessions_write.node)
+      ON CONFLICT DO NOTHING;
+    DELETE FROM pgpush.connections c WHERE c.node = sessions_write.node;
+    changed := FOUND;
+  END IF;
+  -- Whoever came and went within one batch was never here.
+  INSERT INTO pgpush.connections AS c (session, node, user_id, address, since)
+  SELECT DISTINCT ON (o.j ->> 'session') o.j ->> 'session',
+    sessions_write.node, o.j ->> 'user', o.j ->> 'address',
+    coalesce((o.j ->> 'since')::timestamptz, clock_timestamp())
+  FROM jsonb_array_elements(coalesce(opened, '[]')) WITH ORDINALITY AS o (j, i)
+  WHERE o.j ->> 'session' <> ALL (coalesce(closed, '{}'))
+  ORDER BY o.j ->> 'session', o.i DESC
+  ON CONFLICT (session) DO UPDATE SET node = excluded.node,
+    user_id = excluded.user_id, address = excluded.address,
+    since = excluded.since;
+  changed := changed OR FOUND;
+  -- A session that has gone on at another node is no longer ours to end.
+  DELETE FROM pgpush.connections c
+    WHERE c.session = ANY (closed) AND c.node = sessions_write.node;
+  changed := changed OR FOUND;
+  IF changed THEN
+    PERFORM pgpush.presence_ring(sessions_write.node);
+  END IF;
+END $$;
+COMMENT ON FUNCTION pgpush.sessions_write(text, jsonb, text[], boolean) IS
+  'For a daemon: sessions that were opened, [{"session","user","address","since"}], and closed. fresh: opened are all that it has';
+
+-- Each look at connections is a statement of its own, so that a change which
+-- is committed in between is seen by it or by the call for which it rings.
+CREATE FUNCTION pgpush.presence_sync(grace interval) RETURNS timestamptz
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  most  CONSTANT int         := 1000;   -- of each kind in one transaction
+  t     CONSTANT timestamptz := clock_timestamp();
+  came  text[];
+  went  text[];
+  calls text[];
+  call  text;
+  p     record;
+BEGIN
+  DELETE FROM pgpush.nodes WHERE node = ANY (ARRAY(
+    SELECT n.node FROM pgpush.nodes n WHERE n.seen < t - interval '10 s'
+    FOR UPDATE SKIP LOCKED));
+  DELETE FROM pgpush.connections WHERE session = ANY (ARRAY(
+    SELECT c.session FROM pgpush.connections c WHERE NOT EXISTS (
+      SELECT FROM pgpush.nodes n WHERE n.node = c.node)
+    FOR UPDATE SKIP LOCKED));
+
+  UPDATE pgpush.presence x SET gone_at = NULL
+    WHERE x.online AND x.gone_at IS NOT NULL AND EXISTS (
+      SELECT FROM pgpush.connections c WHERE c.user_id = x.user_id);
+  UPDATE pgpush.presence x SET gone_at = t, last_seen = t
+    WHERE x.online AND x.gone_at IS NULL AND NOT EXISTS (
+      SELECT FROM pgpush.connections c WHERE c.user_id = x.user_id);
+
+  WITH w AS (
+    UPDATE pgpush.presence SET online = false, since = t, gone_at = NULL
+    WHERE user_id = ANY (ARRAY(
+      SELECT x.user_id FROM pgpush.presence x
+      WHERE x.online AND x.gone_at <= t - grace AND NOT EXISTS (
+        SELECT FROM pgpush.connections c WHERE c.user_id = x.user_id)
+      ORDER BY x.gone_at LIMIT most))
+    RETURNING user_id, last_seen)
+  SELECT array_agg(user_id ORDER BY last_seen, user_id) INTO went FROM w;
+  WITH w AS (
+    INSERT INTO pgpush.presence AS x (user_id, online, since, last_seen)
+    SELECT DISTINCT c.user_id, true, t, t FROM pgpush.connections c
+    WHERE c.user_id IS NOT NULL AND NOT EXISTS (
+      SELECT FROM pgpush.presence x WHERE x.user_id = c.user_id AND x.online)
+    LIMIT most
+    ON CONFLICT (user_id) DO UPDATE SET online = true, since = t,
+      last_seen = t, gone_at = NULL
+    RETURNING user_id)
+  SELECT array_agg(user_id ORDER BY user_id) INTO came FROM w;
+
+  IF came IS NOT NULL OR went IS NOT NULL THEN
+    -- Any other function would run with the rights of pgpush's owner.
+    calls := ARRAY(
+      SELECT format('SELECT %I.%I($1, $2, $3)', s.nspname, f.proname)
+      FROM pgpush.rules r
+        JOIN pg_proc f ON f.oid = to_regprocedure(r.function) AND f.prosecdef
+        JOIN pg_namespace s ON s.oid = f.pronamespace
+      WHERE r.kind = 'present' ORDER BY r.id);
+    -- Who went and came back between two statements above is told of twice.
+    FOR p IN SELECT x.user_id, u.i > coalesce(cardinality(went), 0) AS online,
+          x.last_seen
+        FROM unnest(went || came) WITH ORDINALITY u (user_id, i)
+        JOIN pgpush.presence x USING (user_id) ORDER BY u.i
+    LOOP
+      FOREACH call IN ARRAY calls LOOP
+        BEGIN
+          EXECUTE call USING p.user_id, p.online, p.last_seen;
+        EXCEPTION WHEN OTHERS THEN
+          RAISE WARNING 'pgpush: % failed for user %: %', call,
+            quote_literal(p.user_id), SQLERRM;
+        END;
+      END LOOP;
+    END LOOP;
+    IF cardinality(came) = most OR cardinality(went) = most THEN
+      RETURN t;
+    END IF;
+  END IF;
+  RETURN (SELECT min(x.gone_at) + grace FROM pgpush.presence x
+    WHERE x.online);
+END $$;
+COMMENT ON FUNCTION pgpush.presence_sync(interval) IS
+  'For the leader, each second and when a node rings: forgets dead nodes, and calls the functions that pgpush.present registered for who came and who has been gone for the grace; when to call it again, NULL if nobody is about to be gone';
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgpush FROM PUBLIC;
+REVOKE ALL ON pgpush.nodes, pgpush.connections, pgpush.presence FROM PUBLIC;
+GRANT SELECT ON pgpush.nodes, pgpush.connections, pgpush.presence
+  TO pgpush_admin, pgpush_daemon;
+GRANT EXECUTE ON FUNCTION
+  pgpush.node_stamp(text, boolean, int, int[], text),
+  pgpush.node_gone(text),
+  pgpush.sessions_write(text, jsonb, text[], boolean),
+  pgpush.presence_sync(interval) TO pgpush_daemon;
+
+COMMIT;
