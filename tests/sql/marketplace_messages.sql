@@ -70,7 +70,7 @@ DELETE FROM pgpush.held;
 \set t '''2026-01-02 03:04:05.6789+00'''
 \set iso '''2026-01-02T03:04:05.678Z'''
 
-SELECT plan(58);
+SELECT plan(61);
 
 -- order_message is held
 INSERT INTO public.messages (id, order_id, sender_id, receiver_id, content, created_at)
@@ -175,7 +175,9 @@ UPDATE public.messages SET deleted = true, content = '' WHERE id = :m1;
 SELECT is(pg_temp.sent(), jsonb_build_array(pg_temp.event(:room, 'message_delete',
   jsonb_build_object('orderId', :o, 'messageId', :m1, 'senderId', :c, 'receiverId', :p))),
   'deleting sends message_delete and no message_edit beside it');
-UPDATE public.messages SET content = 'Ghost' WHERE id = :m1;
+UPDATE public.messages SET content = 'Ghost' WHERE id IN (:m1, :m2);
+SELECT is(jsonb_path_query_array(pg_temp.sent(), '$[*] ? (@.event == "message_delete" || @.event == "message_edit").data.messageId'),
+  jsonb_build_array(:m2), 'another one in the same statement does not wake it');
 UPDATE public.messages SET deleted = true WHERE id = :m1;
 INSERT INTO public.message_attachments (message_id, file_url, file_name) VALUES (:m1, '/g', 'g');
 UPDATE public.messages SET deleted = false WHERE id = :m1;
@@ -190,6 +192,11 @@ SELECT unnest(ARRAY[
        is(jsonb_path_query_array(e, '$[0].data.content'), '[""]',
          'without what it said')])
   FROM (SELECT pg_temp.sent() AS e OFFSET 0) x;
+
+INSERT INTO public.message_attachments (message_id, file_url, file_name) VALUES (:m3, '/l', 'l');
+UPDATE public.messages SET deleted = true WHERE id = :m3;
+SELECT is(pg_temp.heads(), 'message_delete ' || :room,
+  'deleting overtakes the message_edit of a late attachment');
 
 -- messages_read
 DELETE FROM public.messages;
@@ -254,6 +261,9 @@ SELECT is(pg_temp.send(:p, 'mark_messages_read', :room, jsonb_build_object('orde
   jsonb_build_object('reply', jsonb_build_object('orderId', :o, 'marked', 0, 'readAt', NULL)),
   'nothing left to mark');
 SELECT is(pg_temp.sent(), '[]', 'nothing said');
+SELECT FROM pg_temp.send(:a, 'mark_messages_read', :room, jsonb_build_object('orderId', :o));
+SELECT is(pg_temp.sent() #> '{0,data}', jsonb_build_object(
+  'orderId', :o, 'readBy', :a, 'readAt', pgpush.iso(now())), 'the reader is who asked');
 SELECT is(pg_temp.send(:p, 'mark_messages_read', r, '{}') #>> '{error,code}', 'bad_request',
          'mark_messages_read in room ' || coalesce(r, 'NULL'))
   FROM unnest(ARRAY[NULL, 'order:', 'order:7', 'dispute:' || :o]) r;
