@@ -55,8 +55,8 @@ CREATE UNLOGGED TABLE pgpush.presence (
   autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 1000,
   vacuum_truncate = off
 );
-CREATE INDEX presence_online ON pgpush.presence (user_id) WHERE online;
-CREATE INDEX presence_gone ON pgpush.presence (gone_at) WHERE online;
+CREATE INDEX presence_gone ON pgpush.presence (gone_at)
+  WHERE online AND gone_at IS NOT NULL;
 COMMENT ON TABLE pgpush.presence IS
   'Who is online, as was told by the functions that pgpush.present registered';
 COMMENT ON COLUMN pgpush.presence.since IS
@@ -65,6 +65,48 @@ COMMENT ON COLUMN pgpush.presence.last_seen IS
   'When he came or when his last connection ended, whichever is later';
 COMMENT ON COLUMN pgpush.presence.gone_at IS
   'Online without a connection since then: offline after the grace';
+
+-- So that the leader looks at those only, not at everybody each second.
+CREATE UNLOGGED TABLE pgpush.presence_todo (
+  user_id text NOT NULL
+) WITH (
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
+  vacuum_truncate = off
+);
+COMMENT ON TABLE pgpush.presence_todo IS
+  'Users of whom a connection came or went since the leader looked last';
+
+CREATE FUNCTION pgpush.connections_changed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    INSERT INTO pgpush.presence_todo
+      SELECT p.user_id FROM pgpush.presence p WHERE p.online;
+    RETURN NULL;
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    INSERT INTO pgpush.presence_todo
+      SELECT DISTINCT user_id FROM pgpush_new WHERE user_id IS NOT NULL;
+  END IF;
+  IF TG_OP <> 'INSERT' THEN
+    INSERT INTO pgpush.presence_todo
+      SELECT DISTINCT user_id FROM pgpush_old WHERE user_id IS NOT NULL;
+  END IF;
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION pgpush.connections_changed() IS
+  'Trigger: notes whose connections changed';
+CREATE TRIGGER inserted AFTER INSERT ON pgpush.connections
+  REFERENCING NEW TABLE AS pgpush_new
+  FOR EACH STATEMENT EXECUTE FUNCTION pgpush.connections_changed();
+CREATE TRIGGER updated AFTER UPDATE ON pgpush.connections
+  REFERENCING OLD TABLE AS pgpush_old NEW TABLE AS pgpush_new
+  FOR EACH STATEMENT EXECUTE FUNCTION pgpush.connections_changed();
+CREATE TRIGGER deleted AFTER DELETE ON pgpush.connections
+  REFERENCING OLD TABLE AS pgpush_old
+  FOR EACH STATEMENT EXECUTE FUNCTION pgpush.connections_changed();
+CREATE TRIGGER truncated AFTER TRUNCATE ON pgpush.connections
+  FOR EACH STATEMENT EXECUTE FUNCTION pgpush.connections_changed();
 
 CREATE FUNCTION pgpush.presence_ring(node text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -142,32 +184,60 @@ END $$;
 COMMENT ON FUNCTION pgpush.sessions_write(text, jsonb, text[], boolean) IS
   'For a daemon: sessions that were opened, [{"session","user","address","since"}], and closed. fresh: opened are all that it has';
 
--- Each look at connections is a statement of its own, so that a change which
--- is committed in between is seen by it or by the call for which it rings.
+CREATE FUNCTION pgpush.nodes_forget() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  dead text[];
+BEGIN
+  DELETE FROM pgpush.nodes WHERE node = ANY (ARRAY(
+    SELECT n.node FROM pgpush.nodes n
+    WHERE n.seen < clock_timestamp() - interval '10 s'
+    FOR UPDATE SKIP LOCKED));
+  -- From node to node in the index: the table may be large.
+  WITH RECURSIVE r (node) AS (
+    SELECT min(c.node) FROM pgpush.connections c
+    UNION ALL
+    SELECT (SELECT min(c.node) FROM pgpush.connections c WHERE c.node > r.node)
+    FROM r WHERE r.node IS NOT NULL)
+  SELECT array_agg(r.node) INTO dead FROM r WHERE r.node IS NOT NULL
+    AND NOT EXISTS (SELECT FROM pgpush.nodes n WHERE n.node = r.node);
+  IF dead IS NOT NULL THEN
+    DELETE FROM pgpush.connections WHERE session = ANY (ARRAY(
+      SELECT c.session FROM pgpush.connections c WHERE c.node = ANY (dead)
+      FOR UPDATE SKIP LOCKED));
+  END IF;
+END $$;
+COMMENT ON FUNCTION pgpush.nodes_forget() IS
+  'For presence_sync: deletes dead nodes, and connections of nodes that are not there';
+
+-- Who is in presence_todo is looked at after it was taken from there, so that
+-- the change it stands for is seen.
 CREATE FUNCTION pgpush.presence_sync(grace interval) RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   most  CONSTANT int         := 1000;   -- of each kind in one transaction
   t     CONSTANT timestamptz := clock_timestamp();
+  users text[];
   came  text[];
   went  text[];
   calls text[];
   call  text;
   p     record;
 BEGIN
-  DELETE FROM pgpush.nodes WHERE node = ANY (ARRAY(
-    SELECT n.node FROM pgpush.nodes n WHERE n.seen < t - interval '10 s'
-    FOR UPDATE SKIP LOCKED));
-  DELETE FROM pgpush.connections WHERE session = ANY (ARRAY(
-    SELECT c.session FROM pgpush.connections c WHERE NOT EXISTS (
-      SELECT FROM pgpush.nodes n WHERE n.node = c.node)
-    FOR UPDATE SKIP LOCKED));
+  PERFORM pgpush.nodes_forget();
+  WITH w AS (
+    DELETE FROM pgpush.presence_todo WHERE ctid = ANY (ARRAY(
+      SELECT d.ctid FROM pgpush.presence_todo d LIMIT most))
+    RETURNING user_id)
+  SELECT array_agg(user_id) INTO users FROM w;
 
   UPDATE pgpush.presence x SET gone_at = NULL
-    WHERE x.online AND x.gone_at IS NOT NULL AND EXISTS (
+    WHERE x.user_id = ANY (users) AND x.online AND x.gone_at IS NOT NULL
+    AND EXISTS (
       SELECT FROM pgpush.connections c WHERE c.user_id = x.user_id);
   UPDATE pgpush.presence x SET gone_at = t, last_seen = t
-    WHERE x.online AND x.gone_at IS NULL AND NOT EXISTS (
+    WHERE x.user_id = ANY (users) AND x.online AND x.gone_at IS NULL
+    AND NOT EXISTS (
       SELECT FROM pgpush.connections c WHERE c.user_id = x.user_id);
 
   WITH w AS (
@@ -181,10 +251,11 @@ BEGIN
   SELECT array_agg(user_id ORDER BY last_seen, user_id) INTO went FROM w;
   WITH w AS (
     INSERT INTO pgpush.presence AS x (user_id, online, since, last_seen)
-    SELECT DISTINCT c.user_id, true, t, t FROM pgpush.connections c
-    WHERE c.user_id IS NOT NULL AND NOT EXISTS (
-      SELECT FROM pgpush.presence x WHERE x.user_id = c.user_id AND x.online)
-    LIMIT most
+    SELECT DISTINCT u.user_id, true, t, t FROM unnest(users) u (user_id)
+    WHERE EXISTS (
+      SELECT FROM pgpush.connections c WHERE c.user_id = u.user_id)
+    AND NOT EXISTS (
+      SELECT FROM pgpush.presence x WHERE x.user_id = u.user_id AND x.online)
     ON CONFLICT (user_id) DO UPDATE SET online = true, since = t,
       last_seen = t, gone_at = NULL
     RETURNING user_id)
@@ -213,18 +284,19 @@ BEGIN
         END;
       END LOOP;
     END LOOP;
-    IF cardinality(came) = most OR cardinality(went) = most THEN
-      RETURN t;
-    END IF;
+  END IF;
+  IF cardinality(users) = most OR cardinality(went) = most THEN
+    RETURN t;            -- there may be more
   END IF;
   RETURN (SELECT min(x.gone_at) + grace FROM pgpush.presence x
-    WHERE x.online);
+    WHERE x.online AND x.gone_at IS NOT NULL);
 END $$;
 COMMENT ON FUNCTION pgpush.presence_sync(interval) IS
   'For the leader, each second and when a node rings: forgets dead nodes, and calls the functions that pgpush.present registered for who came and who has been gone for the grace; when to call it again, NULL if nobody is about to be gone';
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgpush FROM PUBLIC;
-REVOKE ALL ON pgpush.nodes, pgpush.connections, pgpush.presence FROM PUBLIC;
+REVOKE ALL ON pgpush.nodes, pgpush.connections, pgpush.presence,
+  pgpush.presence_todo FROM PUBLIC;
 GRANT SELECT ON pgpush.nodes, pgpush.connections, pgpush.presence
   TO pgpush_admin, pgpush_daemon;
 GRANT EXECUTE ON FUNCTION
