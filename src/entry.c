@@ -63,7 +63,7 @@ entry_new(const struct entry_parts *parts)
 	e->user = place(&at, parts->user);
 	e->origin = place(&at, parts->origin);
 	e->dup = place(&at, parts->dup);
-	e->bytes = size;
+	e->bytes = 2 * size;
 	return e;
 }
 

@@ -40,7 +40,7 @@ struct entry {
 	char		*user;		/* empty: everybody */
 	char		*origin;	/* session that must not get it, or empty */
 	char		*dup;		/* same for rows of one happening, or "" */
-	size_t		 bytes;		/* all this costs, for bounds */
+	size_t		 bytes;		/* what it costs, with a frame */
 	struct frame	*frames[DIALECT_COUNT];	/* owned, NULL until made */
 };
 

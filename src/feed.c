@@ -271,7 +271,7 @@ ring_add(struct feed *f, struct entry *e)
 		ring_drop_oldest(f);
 	*ring_slot(f, f->ring_n++) = entry_ref(e);
 	f->ring_bytes += e->bytes;
-	while (f->ring_bytes > (size_t)f->cfg->ring_bytes)
+	while (f->ring_n > 0 && f->ring_bytes > (size_t)f->cfg->ring_bytes)
 		ring_drop_oldest(f);
 }
 

@@ -305,6 +305,20 @@ pg_on_ready(struct pg *pg, short what)
 
 /* Connecting */
 
+/* A NOTICE or WARNING: one line of the log, without a newline of its own. */
+static void
+pg_on_notice(void *arg, const PGresult *res)
+{
+	const struct pg	*pg = arg;
+	const char	*severity, *text;
+
+	severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+	text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+	if (severity != NULL && text != NULL)
+		log_info("db=%s severity=%s msg=%s", pg->set.name, severity,
+		    words(text));
+}
+
 static void
 pg_up(struct pg *pg)
 {
@@ -390,6 +404,7 @@ pg_start(struct pg *pg, const char *hostaddr)
 	pg->conn = PQconnectStartParams(keys, values, 1);
 	if (pg->conn == NULL)
 		fatal("msg=\"out of memory\"");
+	(void)PQsetNoticeReceiver(pg->conn, pg_on_notice, pg);
 	pg->state = PG_CONNECTING;
 	if (PQstatus(pg->conn) == CONNECTION_BAD) {
 		pg_lost(pg, PQerrorMessage(pg->conn));

@@ -295,6 +295,25 @@ dump(const json_t *j)
 	return s != NULL ? s : xstrdup("null");
 }
 
+/* A NUL is valid in JSON, but not in a C string, nor in PostgreSQL's jsonb. */
+static bool
+has_nul(const json_t *string)
+{
+	return strlen(json_string_value(string)) != json_string_length(string);
+}
+
+/* Whether JSON text has an escaped NUL. */
+static bool
+text_has_nul(const char *s)
+{
+	while ((s = strchr(s, '\\')) != NULL) {
+		if (strncmp(s, "\\u0000", 6) == 0)
+			return true;
+		s += 2;
+	}
+	return false;
+}
+
 /*
  * A string field of the command into *s.  A missing one is NULL; one of
  * another type, or longer than max bytes, or empty, makes the command bad.
@@ -307,7 +326,7 @@ get_string(struct command *cmd, const char *name, size_t max, char **s)
 	if (j == NULL || json_is_null(j))
 		return;
 	if (!json_is_string(j) || json_string_length(j) == 0 ||
-	    json_string_length(j) > max) {
+	    json_string_length(j) > max || has_nul(j)) {
 		cmd->wrong = name;
 		return;
 	}
@@ -390,19 +409,53 @@ missing(const struct command *cmd)
 	return NULL;
 }
 
+/*
+ * Parse the text.  jansson holds 64-bit integers and doubles; what is larger
+ * is JSON all the same, so it is read as well as can be, to be refused by its
+ * ref.
+ */
+static int
+load(struct command *cmd, const char *p, size_t len)
+{
+	json_error_t	err;
+
+	cmd->json = json_loadb(p, len, JSON_ALLOW_NUL, &err);
+	if (cmd->json != NULL)
+		return json_is_object(cmd->json) ? 0 : -1;
+	if (json_error_code(&err) == json_error_null_byte_in_key)
+		cmd->wrong = "a name, which holds a NUL";
+	else if (json_error_code(&err) == json_error_numeric_overflow) {
+		cmd->wrong = "a number, which is too large";
+		cmd->json = json_loadb(p, len, JSON_ALLOW_NUL |
+		    JSON_DECODE_INT_AS_REAL, &err);
+	}
+	if (cmd->wrong != NULL && cmd->json == NULL)
+		cmd->json = json_object();
+	return json_is_object(cmd->json) ? 0 : -1;
+}
+
+static void
+get_data(struct command *cmd)
+{
+	const json_t	*data = json_object_get(cmd->json, "data");
+
+	cmd->data = data == NULL ? xstrdup("null") : dump(data);
+	if (text_has_nul(cmd->data))
+		cmd->wrong = "data";
+}
+
 int
 proto_parse(struct command *cmd, const char *p, size_t len)
 {
-	json_error_t	 err;
-	const json_t	*data;
-
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->since = -1;
-	cmd->json = json_loadb(p, len, 0, &err);
-	if (!json_is_object(cmd->json))
+	if (load(cmd, p, len) == -1)
 		return -1;
 	cmd->ref = xstrdup("null");
-	get_type(cmd);
+	if (cmd->wrong == NULL)
+		get_type(cmd);
+	else
+		cmd->type = COMMAND_BAD;
 	get_ref(cmd);
 	get_since(cmd);
 	get_string(cmd, "token", len, &cmd->token);
@@ -412,10 +465,9 @@ proto_parse(struct command *cmd, const char *p, size_t len)
 	get_string(cmd, "epoch", REF_MAX, &cmd->epoch);
 	if (cmd->room != NULL && !room_name_ok(cmd->room))
 		cmd->wrong = "room";
+	get_data(cmd);
 	if (cmd->wrong == NULL)
 		cmd->wrong = missing(cmd);
-	data = json_object_get(cmd->json, "data");
-	cmd->data = data == NULL ? xstrdup("null") : dump(data);
 	if (cmd->wrong != NULL)
 		cmd->type = COMMAND_BAD;
 	return 0;

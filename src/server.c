@@ -178,7 +178,6 @@ open_session(struct conn *c, const struct http_request *req)
 static void
 route_websocket(struct conn *c, const struct http_request *req)
 {
-	struct http_slice	 protocol;
 	int			 status = ws_handshake_check(req);
 
 	if (status != 0) {
@@ -192,9 +191,8 @@ route_websocket(struct conn *c, const struct http_request *req)
 		    draining ? "restarting" : "too many connections");
 		return;
 	}
-	ws_subprotocol_find(&protocol, req, PROTOCOL);
-	conn_upgrade(c, req, http_slice_is(&protocol, PROTOCOL) ? PROTOCOL :
-	    NULL);
+	conn_upgrade(c, req, http_header_has(req, "Sec-WebSocket-Protocol",
+	    PROTOCOL) ? PROTOCOL : NULL);
 	nconns++;
 	if (origin_allowed(req))
 		open_session(c, req);

@@ -206,10 +206,8 @@ session_send_entry(struct session *s, struct entry *e)
 {
 	struct frame	**f = &e->frames[s->dialect->id];
 
-	if (*f == NULL) {
+	if (*f == NULL)
 		*f = s->dialect->event(e);
-		e->bytes += (*f)->len;
-	}
 	if (s->conn != NULL)
 		conn_send(s->conn, *f);
 }
