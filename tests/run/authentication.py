@@ -272,7 +272,7 @@ def refreshed_in_time(w):
 def other_settings(w):
     """issuer, audience, user claim and leeway are looked at when set"""
     other = World("app", jwt_issuer="the-api", jwt_audience="push",
-        jwt_user_claim="uid", jwt_leeway="30")
+        jwt_user_claim="uid", jwt_leeway="30s")
     good = {"uid": 77, "iss": "the-api", "aud": "push"}
     c = other.client("77", token=jwt.mint(good))
     same(c.user, "77", "a number as user")

@@ -33,10 +33,11 @@ def witness(w):
 
 def unharmed(w, what):
     """The next event arrives at the witness."""
+    seer = witness(w)
     NTH[0] += 1
     w.emit(ROOM, "still", {"n": NTH[0]})
     try:
-        witness(w).event("still", ROOM, {"n": NTH[0]})
+        seer.event("still", ROOM, {"n": NTH[0]})
     except Failed as e:
         raise Failed("after %s: %s" % (what, e))
     check(w.daemon.alive(), "the daemon has ended after %s" % what)

@@ -299,6 +299,7 @@ def garbage(w):
     for payload in GARBAGE:
         w.root("SELECT pg_notify('pgpush', %s)", payload)
         w.root("SELECT pg_notify('pgpush_log', %s)", payload)
+        w.nothing(c, "open:g", "nothing from " + show(payload))
     w.root("NOTIFY pgpush")
     w.nothing(c, "open:g")
     check(w.daemon.alive(), "the daemon has ended")
@@ -391,7 +392,8 @@ def data_as_it_is(w):
 def odd_events(w):
     """event names and rooms with quotes and controls make good frames"""
     for event in ('"', "\\", "\n", "\u00e9", "\x01", "\u2028", "'", "{}"):
-        room = "open:" + event
+        # No room is named with a control character.
+        room = "open:" + (event if event >= " " else "control")
         c = w.client("ann", [room])
         w.emit(room, event, {"e": event})
         c.event(event, room, {"e": event})

@@ -196,11 +196,11 @@ def sizes(w):
 @case
 def limit_is_a_setting(w):
     """max_message is obeyed where it is set"""
-    other = World("app", max_message="1000")
+    other = World("app", max_message="1k")
     c = other.client("limit", token=other.token("limit"))
-    c.send_text(sized(1000, "ok"))
+    c.send_text(sized(1024, "ok"))
     has(c.reply("ok"), {"ok": True}, "reply at the limit")
-    c.send_text(sized(1001, "no"))
+    c.send_text(sized(1025, "no"))
     c.closes(1009)
     same(other.close(), [], "end of the daemon")
 

@@ -257,7 +257,8 @@ def failure_is_not_kept(w):
             ctx jsonb) RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER
             SET search_path = pg_catalog, pg_temp AS $$
         BEGIN
-          IF NOT EXISTS (SELECT FROM app.members WHERE room = 'good') THEN
+          IF NOT EXISTS (SELECT FROM app.members m
+                         WHERE m.room = 'good') THEN
             RAISE EXCEPTION 'in a bad mood';
           END IF;
           RETURN '{"reply": "fine"}';
@@ -310,11 +311,17 @@ def odd_data(w):
     """data of any JSON value goes in and comes out; NUL is refused"""
     c = w.client("ann", ["open:odd"])
     for data in (True, 0, -1.5, "text", [], [[]], {"": ""}, {"a": {"b": []}},
-            {"big": 12345678901234567890}, "\u2028\ud7ff\ue000\U0010ffff",
+            {"big": 2 ** 53}, "\u2028\ud7ff\ue000\U0010ffff",
             {"'; DROP": "\"\\\n\t"}):
         r = c.do("echo", data)
         has(r, {"ok": True}, "reply")
         same(r["data"]["data"], data, "data")
+    for number in (2 ** 64, 10 ** 40, -2 ** 63 - 1):
+        r = c.do("echo", {"big": number})
+        if r["ok"]:
+            same(float(r["data"]["data"]["big"]), float(number), "number")
+        else:
+            c.error(r, "bad_request")
     c.refused(("bad_request", "internal"), type="send", event="echo",
         data={"x": "a\0b"})
     c.refused(("bad_request", "internal"), type="send", event="echo",
