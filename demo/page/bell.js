@@ -27,8 +27,13 @@ export class Bell {
   async fetch() {
     try {
       const { unread, items } = await api.notifications();
+      // What was pushed while the answer was under way it may not count yet.
+      const newest = items[0]?.createdAt ?? '';
+      const later = [...this.items.values()].filter(
+        (n) => !n.read && n.createdAt > newest,
+      );
       for (const item of items) this.items.set(item.id, item);
-      this.unread = unread;
+      this.unread = unread + later.length;
       this.render();
     } catch (err) {
       toast(err.message);
