@@ -160,7 +160,7 @@ COMMENT ON FUNCTION public.push_disputes_insert() IS
 
 CREATE OR REPLACE FUNCTION public.push_disputes_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET enable_nestloop = off AS $$
+SET enable_nestloop = off SET jit = off AS $$
 DECLARE
   r record;
   other uuid;

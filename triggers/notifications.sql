@@ -151,7 +151,7 @@ COMMENT ON FUNCTION public.push_users_delete() IS
 
 CREATE OR REPLACE FUNCTION public.push_users_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET enable_nestloop = off AS $$
+SET enable_nestloop = off SET jit = off AS $$
 BEGIN
   PERFORM pgpush.kick(o.id::text, 'role changed')
      FROM pgpush_old o JOIN pgpush_new n USING (id)

@@ -70,7 +70,7 @@ DELETE FROM pgpush.held;
 \set t '''2026-01-02 03:04:05.6789+00'''
 \set iso '''2026-01-02T03:04:05.678Z'''
 
-SELECT plan(61);
+SELECT plan(63);
 
 -- order_message is held
 INSERT INTO public.messages (id, order_id, sender_id, receiver_id, content, created_at)
@@ -193,6 +193,13 @@ SELECT unnest(ARRAY[
          'without what it said')])
   FROM (SELECT pg_temp.sent() AS e OFFSET 0) x;
 
+INSERT INTO public.messages (order_id, sender_id, receiver_id, content)
+VALUES (:o, :c, :p, 'Late');
+ALTER TABLE public.messages DISABLE TRIGGER push_update;
+UPDATE public.messages SET deleted = true WHERE content = 'Late';
+ALTER TABLE public.messages ENABLE TRIGGER push_update;
+SELECT pg_temp.due();
+SELECT is(pg_temp.sent(), '[]', 'one that was deleted before it could be released never appears');
 INSERT INTO public.message_attachments (message_id, file_url, file_name) VALUES (:m3, '/l', 'l');
 UPDATE public.messages SET deleted = true WHERE id = :m3;
 SELECT is(pg_temp.heads(), 'message_delete ' || :room,
@@ -203,6 +210,12 @@ DELETE FROM public.messages;
 INSERT INTO public.messages (order_id, sender_id, receiver_id, content)
 SELECT CASE WHEN n <= 500 THEN :o::uuid ELSE :o2::uuid END, :c, :p, n FROM generate_series(1, 700) n;
 SELECT is((SELECT count(*)::int FROM pgpush.held), 700, '700 messages at once: all held');
+INSERT INTO public.message_attachments (message_id, file_url, file_name)
+SELECT id, '/b', 'b' FROM public.messages;
+SELECT is((SELECT count(*)::int FROM pgpush.held), 1400,
+  '700 attachments at once: all sent as well, whatever is held');
+DELETE FROM public.message_attachments;
+DELETE FROM pgpush.held WHERE event = 'message_edit';
 SELECT pg_temp.due();
 SELECT unnest(ARRAY[
        is(jsonb_array_length(e), 700, 'and sent'),
@@ -253,7 +266,7 @@ SELECT is(pg_temp.sent(), jsonb_build_array(pg_temp.event(:room, 'messages_read'
   jsonb_build_object('orderId', :o, 'readBy', :p, 'readAt', pgpush.iso(now())),
   jsonb_build_object('origin', 'socket of ' || :p))),
   'messages_read names the reader and spares his socket');
-SELECT results_eq('SELECT content, read, read_at = now() FROM public.messages ORDER BY 1',
+SELECT results_eq('SELECT content, read, read_at = now() FROM public.messages ORDER BY content',
   $$VALUES ('1', true, true), ('2', true, true), ('3', true, true),
            ('4', false, NULL), ('5', false, NULL)$$,
   'one''s own messages are not marked');

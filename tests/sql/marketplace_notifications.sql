@@ -94,7 +94,7 @@ INSERT INTO public.notifications (user_id, type, related_id)
 VALUES (:p, 'message', :o), (:p, 'message', :o), (:p, 'order', :o2);
 SELECT is(jsonb_path_query_array(pg_temp.sent(), '$[0 to 2].data.content'), '["1", "2", ""]',
   'messages to that receiver in that order go first, in order');
-SELECT is((SELECT string_agg(m.content, ' ' ORDER BY 1) FROM pgpush.held h
+SELECT is((SELECT string_agg(m.content, ' ' ORDER BY m.content) FROM pgpush.held h
              JOIN public.messages m ON m.id::text = h.arg ->> 'messageId'), '3 4',
   'the others are held on');
 DELETE FROM pgpush.held;
@@ -145,9 +145,12 @@ SELECT ok(pgpush.authorize(u, 'peer:' || v, '{}'), 'peer: in a dispute the moder
 DELETE FROM pgpush.outbox;
 
 -- user_presence
-SELECT is((SELECT array_agg(p.oid::regprocedure::text) FROM pg_proc p JOIN pgpush.rules r ON r.function = p.oid
-            WHERE r.kind = 'present'), ARRAY['push_presence(text,boolean,timestamp with time zone)'],
-  'presence is told by push_presence');
+SELECT FROM pgpush.node_stamp('n', true, 1, '{}', '');
+SELECT FROM pgpush.sessions_write('n', jsonb_build_array(jsonb_build_object(
+  'session', 'x', 'user', :p, 'address', '', 'since', pgpush.iso(now()))), '{}', true);
+SELECT FROM pgpush.presence_sync('0');
+SELECT is(pg_temp.sent() #> '{0,data}', jsonb_build_object('userId', :p, 'isOnline', true),
+  'the daemon''s presence is told by it');
 SELECT FROM public.push_presence(:c, true, NULL);
 SELECT unnest(ARRAY[
        is(jsonb_agg(e - 'dup' ORDER BY e -> 'room'),
