@@ -4,8 +4,8 @@
 -- user's first connection and last disconnection.
 --
 -- Unlogged: all of it is true for the moment only, and after a crash the
--- daemons write it again.  A node writes nothing but its own rows, the leader
--- deletes only what nobody has locked: they never wait for each other.
+-- daemons write it again.  A node writes nothing but its own rows, and the
+-- leader deletes only what nobody has locked: it never waits for a node.
 
 BEGIN;
 
