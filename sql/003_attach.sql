@@ -49,18 +49,26 @@ BEGIN
   IF TG_NARGS > 4 THEN
     EXECUTE pgpush.passing(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV[5]) INTO pass;
   END IF;
-  IF TG_OP = 'INSERT' THEN
+  IF TG_OP = 'INSERT' AND pass IS NULL THEN   -- the everyday one: no window
     INSERT INTO pgpush.outbox (room, event, data, origin, bytes)
-    SELECT w.room, event, w.data, origin, octet_length(w.data::text)
+    SELECT w.room, event, coalesce(w.data, '{}'), origin, coalesce(octet_length(w.data::text), 2)
       FROM (
         SELECT CASE cardinality(parts)
                  WHEN 3 THEN parts[1] || (j ->> parts[2]) || parts[3]
                  ELSE pgpush.fill(parts, j) END AS room,
-               (SELECT coalesce(jsonb_object_agg(c, j -> c), '{}')
-                  FROM unnest(columns) AS c WHERE j ? c) AS data
+               (SELECT jsonb_object_agg(c, j -> c) FROM unnest(columns) AS c WHERE j ? c) AS data
+          FROM (SELECT to_jsonb(pgpush_rows) AS j FROM pgpush_rows OFFSET 0) AS v
+        OFFSET 0) AS w
+     WHERE w.room IS NOT NULL;
+  ELSIF TG_OP = 'INSERT' THEN
+    INSERT INTO pgpush.outbox (room, event, data, origin, bytes)
+    SELECT w.room, event, coalesce(w.data, '{}'), origin, coalesce(octet_length(w.data::text), 2)
+      FROM (
+        SELECT pgpush.fill(parts, j) AS room,
+               (SELECT jsonb_object_agg(c, j -> c) FROM unnest(columns) AS c WHERE j ? c) AS data
           FROM (SELECT to_jsonb(pgpush_rows) AS j, row_number() OVER () AS i
                   FROM pgpush_rows) AS v
-         WHERE pass IS NULL OR pass[i]
+         WHERE pass[i]
         OFFSET 0) AS w
      WHERE w.room IS NOT NULL;
   ELSE
@@ -71,15 +79,15 @@ BEGIN
       FROM (
         SELECT w.room, min(w.i) AS first, min(w.size) AS size,
                CASE WHEN min(w.size) <= most
-                 THEN jsonb_agg(w.data ORDER BY w.i) FILTER (WHERE w.size <= most)
+                 THEN jsonb_agg(coalesce(w.data, '{}') ORDER BY w.i) FILTER (WHERE w.size <= most)
                  ELSE jsonb_build_object('event', event, 'count', count(*)) END AS data
           FROM (
-            SELECT v.*, sum(octet_length(v.data::text) + 2) OVER (PARTITION BY v.room) AS size
+            SELECT v.*, sum(coalesce(octet_length(v.data::text), 2) + 2) OVER (PARTITION BY v.room) AS size
               FROM (
                 SELECT CASE cardinality(parts)
                          WHEN 3 THEN parts[1] || (j ->> parts[2]) || parts[3]
                          ELSE pgpush.fill(parts, j) END AS room,
-                       (SELECT coalesce(jsonb_object_agg(c, j -> c), '{}')
+                       (SELECT jsonb_object_agg(c, j -> c)
                           FROM unnest(columns) AS c WHERE j ? c) AS data, i
                   FROM (SELECT to_jsonb(pgpush_rows) AS j, row_number() OVER () AS i
                           FROM pgpush_rows) AS u
@@ -89,7 +97,8 @@ BEGIN
          GROUP BY w.room) AS x
      ORDER BY x.first;
   END IF;
-  IF FOUND THEN
+  -- ring does this itself; an expression is cheaper than a call, though.
+  IF FOUND AND NOT pg_try_advisory_xact_lock_shared('pgpush.outbox'::regclass::oid::integer, 1) THEN
     PERFORM pgpush.ring(TG_TABLE_NAME);
   END IF;
   RETURN NULL;
