@@ -228,9 +228,11 @@ class Database:
                 with conn.cursor() as cur:
                     cur.execute(text, args or None)
                     return cur.fetchall() if cur.description is not None else []
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
-                if attempt or not conn.closed:
+            except (psycopg2.DatabaseError, psycopg2.InterfaceError) as e:
+                lost = e.pgcode is None or e.pgcode.startswith("57P")
+                if attempt or not lost:
                     raise
+                conn.close()
 
     def psql(self, text, user="postgres"):
         return psql(self.cluster, self.name, user, text)

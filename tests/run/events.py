@@ -277,8 +277,8 @@ def by_hand(w):
 GARBAGE = (
     "x", "{", "[]", "[1]", "1", "null", '""', "{}", " ", "{\"room\": 5}",
     '{"room": "open:g"}', '{"event": "x"}', '{"event": "x", "data": 1}',
-    '{"room": "open:g", "event": 5}', '{"room": ["open:g"], "event": "x"}',
-    '{"rooms": "open:g", "event": "x"}', '{"rooms": [1], "event": "x"}',
+    '{"room": "open:g", "event": 5}', '{"room": [5], "event": "x"}',
+    '{"rooms": 5, "event": "x"}', '{"rooms": [1], "event": "x"}',
     '{"rooms": {}, "event": "x"}', '{"rooms": [], "event": "x"}',
     '{"room": null, "event": "x"}', '{"presence": 5}', '{"presence": null}',
     '{"presence": "no such node:1"}', '{"bell": {}}', '{"bell": null}',

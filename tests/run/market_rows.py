@@ -52,8 +52,8 @@ def dispute_opened(w):
     a.event("dispute_opened", room, want)
     admin.event("dispute_opened", "admin:notifications", want)
     both.event("dispute_opened", data=want)
-    w.nothing(both, room, "nothing a second time")
-    w.nothing(a, "user:" + CLIENT)
+    no_event(w, both, ADMIN, "nothing a second time")
+    no_event(w, a, CLIENT)
 
 
 @case
