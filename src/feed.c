@@ -62,6 +62,7 @@ enum todo {
 	TODO_ARM	= 1 << 9,	/* try K */
 	TODO_COUNT	= 1 << 10,	/* are there followers? */
 	TODO_PURGE	= 1 << 11,
+	TODO_GOODBYE	= 1 << 12,	/* and nothing after it */
 };
 
 struct feed {
@@ -84,6 +85,8 @@ struct feed {
 	bool			 following;	/* holds F shared */
 	bool			 followers;	/* there were some */
 	bool			 bulk;		/* the last move was full */
+	bool			 leaving;	/* goodbye comes */
+	bool			 gone;		/* and was said */
 	unsigned int		 beats;
 	int64_t			 position;
 	char			*epoch;		/* owned */
@@ -170,6 +173,9 @@ static const struct pg_stmt presence_stmt = { "presence",
 static const struct pg_stmt stamp_stmt = { "stamp",
 	"SELECT pgpush.node_stamp($1, $2::boolean, $3::int, $4::int[], $5)",
 	5 };
+/* The locks too: another daemon need not wait for our last connection. */
+static const struct pg_stmt gone_stmt = { NULL,
+	"SELECT pgpush.node_gone($1), pg_advisory_unlock_all()", 1 };
 static const struct pg_stmt purge_stmt = { "purge",
 	"SELECT pgpush.purge($1::interval, $2::int)", 2 };
 
@@ -742,6 +748,24 @@ feed_tell_followers(struct feed *f)
 }
 
 static void
+feed_said_goodbye(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	(void)res;
+	f->busy = false;
+	f->gone = true;
+}
+
+static void
+feed_say_goodbye(struct feed *f)
+{
+	const char	*params[] = { f->node };
+
+	feed_send(f, &gone_stmt, params, feed_said_goodbye);
+}
+
+static void
 feed_do(struct feed *f, enum todo what)
 {
 	switch (what) {
@@ -781,6 +805,9 @@ feed_do(struct feed *f, enum todo what)
 	case TODO_PURGE:
 		feed_purge(f);
 		break;
+	case TODO_GOODBYE:
+		feed_say_goodbye(f);
+		break;
 	}
 }
 
@@ -790,6 +817,8 @@ feed_allowed(const struct feed *f)
 {
 	unsigned int	all = TODO_READ | TODO_STAMP;
 
+	if (f->leaving)
+		return TODO_GOODBYE;
 	if (!f->leading)
 		return all | TODO_LEAD | TODO_FOLLOW;
 	if (f->role == FEED_FOLLOWER)
@@ -804,7 +833,7 @@ feed_next(struct feed *f)
 {
 	enum todo	what;
 
-	if (f->busy || !f->started || !pg_is_up(f->pg))
+	if (f->busy || f->gone || !f->started || !pg_is_up(f->pg))
 		return;
 	if (f->leading && f->following) {
 		f->following = false;
@@ -1000,6 +1029,19 @@ feed_free(struct feed *f)
 	feed_drop_hint(f);
 	free(f->epoch);
 	free(f);
+}
+
+void
+feed_goodbye(struct feed *f)
+{
+	f->leaving = true;
+	feed_todo(f, TODO_GOODBYE);
+}
+
+bool
+feed_is_gone(const struct feed *f)
+{
+	return f->gone || !f->started;
 }
 
 int64_t

@@ -50,6 +50,13 @@ bool		 feed_is_leader(const struct feed *f);
 int		 feed_backend(const struct feed *f);
 
 /*
+ * The daemon ends: take its node and its connections out of the tables, and do
+ * nothing more.  feed_is_gone: that is done, or there is nobody to tell.
+ */
+void		 feed_goodbye(struct feed *f);
+bool		 feed_is_gone(const struct feed *f);
+
+/*
  * The ring of the newest events.  feed_ring_after gives the index of the first
  * one whose id is larger, or -1 if the ring does not reach back that far;
  * feed_ring_get the entry there (borrowed), or NULL behind the last.  An index

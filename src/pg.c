@@ -30,7 +30,6 @@
 
 #define CONNECT_TIMEOUT_MS	10000
 #define SETTLED_MS		5000	/* up so long: the trouble is over */
-#define ERROR_MAX		400	/* bytes of the server's words we log */
 
 struct query {
 	TAILQ_ENTRY(query)	 entry;
@@ -86,15 +85,11 @@ struct pg_result {
 static void	pg_connect(struct pg *pg);
 static void	pg_on_io(evutil_socket_t fd, short what, void *arg);
 
-/* libpq's messages end with a newline and may have several lines. */
+/* The first line of a message says what matters. */
 static const char *
 words(const char *message)
 {
-	size_t	len = strlen(message);
-
-	while (len > 0 && message[len - 1] == '\n')
-		len--;
-	return log_quote(message, len < ERROR_MAX ? len : ERROR_MAX);
+	return log_quote(message, strcspn(message, "\n"));
 }
 
 /* Ask the loop for what libpq wants of its socket, which may be a new one. */

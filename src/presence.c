@@ -35,8 +35,6 @@ static bool		 fresh;		/* write all */
 static const struct pg_stmt write_stmt = { "sessions",
 	"SELECT pgpush.sessions_write($1, $2::jsonb, $3::text[], $4::boolean)",
 	4 };
-static const struct pg_stmt gone_stmt = { NULL,
-	"SELECT pgpush.node_gone($1)", 1 };
 
 static void
 start_timer(void)
@@ -140,15 +138,6 @@ presence_query_up(void)
 {
 	fresh = true;
 	start_timer();
-}
-
-void
-presence_node_gone(void)
-{
-	const char	*params[] = { node };
-
-	(void)evtimer_del(timer);
-	(void)pg_send(query, &gone_stmt, params, NULL, NULL);
 }
 
 void

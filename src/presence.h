@@ -22,7 +22,5 @@ void	 presence_opened(struct session *s);
 void	 presence_closed(struct session *s);
 /* The connection is new: say everything again. */
 void	 presence_query_up(void);
-/* The daemon ends: nothing of it shall stay behind. */
-void	 presence_node_gone(void);
 
 #endif

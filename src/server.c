@@ -442,17 +442,17 @@ static void
 on_drain_timer(evutil_socket_t fd, short what, void *arg)
 {
 	int64_t		passed = clock_ms() - drain_start_ms;
-	static bool	said_goodbye;
+	static bool	saying_goodbye;
 
 	(void)fd;
 	(void)what;
 	(void)arg;
 	drain_some(passed);
-	if (drained() && !said_goodbye) {
-		said_goodbye = true;
-		presence_node_gone();
+	if (!saying_goodbye && drained()) {
+		saying_goodbye = true;
+		feed_goodbye(feed);
 	}
-	if ((drained() && conn_count() == 0) ||
+	if ((saying_goodbye && feed_is_gone(feed) && conn_count() == 0) ||
 	    passed >= cfg->drain_timeout_ms) {
 		(void)event_base_loopbreak(loop);
 		return;
