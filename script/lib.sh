@@ -177,37 +177,34 @@ pg_bindir()
 	fi
 }
 
-# as_postgres DIR COMMAND...: what PostgreSQL's own tools need. They refuse to
-# run as root: then as the user postgres, who may enter DIR only by a capability
-# if the checkout lies under a directory closed to him (/root). Not started in a
-# folder he cannot enter.
-as_postgres()
-{
-	ap_dir=$1
-	shift
-	if [ "$(id -u)" -ne 0 ]; then
-		(cd / && exec "$@")
-		return
-	fi
-	[ -n "${AS_POSTGRES+set}" ] || find_as_postgres "$ap_dir"
-	# shellcheck disable=SC2086 # a list of words
-	(cd / && exec setpriv --reuid postgres --regid postgres --init-groups \
-	    $AS_POSTGRES "$@")
-}
-
+# PostgreSQL's own tools refuse to run as root: then they run as the user
+# postgres, who may enter DIR only by a capability if the checkout lies under a
+# closed folder (/root). find_as_postgres DIR sets AS_POSTGRES, the arguments of
+# setpriv for that. (Asked by stat: access() ignores capabilities.)
 find_as_postgres()
 {
 	for fp_cap in '' dac_read_search dac_override; do
-		AS_POSTGRES=${fp_cap:+--inh-caps=+$fp_cap --ambient-caps=+$fp_cap}
+		AS_POSTGRES="--reuid postgres --regid postgres --init-groups"
+		AS_POSTGRES="$AS_POSTGRES\
+${fp_cap:+ --inh-caps=+$fp_cap --ambient-caps=+$fp_cap}"
 		# shellcheck disable=SC2086 # a list of words
-		if setpriv --reuid postgres --regid postgres --init-groups \
-		    $AS_POSTGRES test -w "$1" 2>/dev/null; then
+		if setpriv $AS_POSTGRES test -d "$1/." 2>/dev/null; then
 			return 0
 		fi
 	done
-	unset AS_POSTGRES
 	die "the user postgres may not enter $1; set PGPUSH_VAR to a folder" \
 	    "outside of closed directories"
+}
+
+# as_postgres COMMAND...: after find_as_postgres, from a folder he can enter.
+as_postgres()
+{
+	if [ "$(id -u)" -ne 0 ]; then
+		(cd / && exec "$@")
+	else
+		# shellcheck disable=SC2086 # a list of words
+		(cd / && exec setpriv $AS_POSTGRES "$@")
+	fi
 }
 
 random_hex()
