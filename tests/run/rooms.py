@@ -158,7 +158,9 @@ def resume_from_zero(w):
 @case
 def another_epoch(w):
     """since of another epoch: reset, and the room is live"""
+    first = w.client("b", ["open:epoch"])
     w.emit("open:epoch", "old", {})
+    first.event("old")
     c = w.client("a")
     at = c.position()
     ref = c.ref()
