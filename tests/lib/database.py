@@ -11,6 +11,8 @@ Each kind of database is made once per cluster as a template and copied:
   plain   pgpush only
   app     with tests/lib/app.sql, one rule and one handler of every kind
   market  with the marketplace's tables and triggers/, and a few people
+  super   pgpush only, owned by the superuser: for tests/sql, which make their
+          own functions as whoever runs them
 """
 
 import glob
@@ -122,9 +124,9 @@ def grant(cluster, dbname):
         % dbname)
 
 
-def install_by_psql(cluster, dbname):
+def install_by_psql(cluster, dbname, user="pgpush_owner"):
     for path in sql_files():
-        psql(cluster, dbname, "pgpush_owner", path=path)
+        psql(cluster, dbname, user, path=path)
 
 
 def install_by_migrate(cluster, dbname, user="pgpush_owner"):
@@ -166,7 +168,9 @@ def template(cluster, kind):
         making = name + "_making"
         admin(cluster, "DROP DATABASE IF EXISTS %s" % making)
         make_empty(cluster, making)
-        if os.access(pgpushd(), os.X_OK):
+        if kind == "super":
+            install_by_psql(cluster, making, "postgres")
+        elif os.access(pgpushd(), os.X_OK):
             install_by_migrate(cluster, making)
         else:
             install_by_psql(cluster, making)
