@@ -110,6 +110,30 @@ END $$;
 COMMENT ON FUNCTION public.push_presence(text, boolean, timestamptz) IS
   'Signals user_presence on a user''s first connection and after the last one.';
 
+-- user_presence tells of changes only; who has just come must ask once.
+CREATE OR REPLACE FUNCTION public.push_get_presence(user_id text, room text, data jsonb, ctx jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  known jsonb;
+BEGIN
+  IF jsonb_typeof(data -> 'userIds') IS DISTINCT FROM 'array'
+     OR jsonb_array_length(data -> 'userIds') > 100 THEN
+    RETURN public.push_refusal('bad_request', 'userIds is not a list of at most 100');
+  END IF;
+  SELECT coalesce(jsonb_agg(jsonb_build_object('userId', u.id, 'isOnline', coalesce(p.online, false))
+           || CASE WHEN p.online IS FALSE
+                   THEN jsonb_build_object('lastSeen', pgpush.iso(p.last_seen)) ELSE '{}' END
+           ORDER BY u.i), '[]')
+    INTO known
+    FROM jsonb_array_elements_text(data -> 'userIds') WITH ORDINALITY AS u (id, i)
+    LEFT JOIN pgpush.presence p ON p.user_id = u.id
+   WHERE public.push_may_see(public.push_uuid(push_get_presence.user_id), public.push_uuid(u.id));
+  RETURN jsonb_build_object('reply', jsonb_build_object('users', known));
+END $$;
+COMMENT ON FUNCTION public.push_get_presence(text, text, jsonb, jsonb) IS
+  'Handler of get_presence {userIds}: who of these is online now, as user_presence would say it; whom one may not follow is left out.';
+
 CREATE OR REPLACE FUNCTION public.push_notifications_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -187,6 +211,7 @@ REVOKE ALL ON FUNCTION
   public.push_allow_peer(text, jsonb, jsonb),
   public.push_allow_admin(text, jsonb, jsonb),
   public.push_presence(text, boolean, timestamptz),
+  public.push_get_presence(text, text, jsonb, jsonb),
   public.push_notifications_insert(),
   public.push_users_delete(),
   public.push_users_update()
@@ -196,6 +221,8 @@ DO $$
 BEGIN
   PERFORM pgpush.greet('public.push_greet(text,jsonb)');
   PERFORM pgpush.present('public.push_presence(text,boolean,timestamptz)');
+  PERFORM pgpush.on('get_presence', 'public.push_get_presence(text,text,jsonb,jsonb)',
+    member => false);
   PERFORM pgpush.allow('user:{id}', 'public.push_allow_user(text,jsonb,jsonb)');
   PERFORM pgpush.allow('peer:{id}', 'public.push_allow_peer(text,jsonb,jsonb)');
   PERFORM pgpush.allow('admin:notifications', 'public.push_allow_admin(text,jsonb,jsonb)');

@@ -65,7 +65,7 @@ DELETE FROM pgpush.held;
 \set t '''2026-01-02 03:04:05.6789+00'''
 \set iso '''2026-01-02T03:04:05.678Z'''
 
-SELECT plan(56);
+SELECT plan(60);
 
 -- notification
 INSERT INTO public.notifications (id, user_id, type, content, related_id, created_at)
@@ -193,6 +193,21 @@ SELECT unnest(ARRAY[
          'he alone is thrown out')])
   FROM (SELECT pg_temp.sent() AS e OFFSET 0) x;
 SELECT is(pgpush.greet_user(:p, '{}'), NULL, 'his token opens nothing any more');
+
+-- who is online, for one who has just come
+INSERT INTO pgpush.presence (user_id, online, since, last_seen)
+VALUES (:a, true, :t, :t), (:c, false, :t, :t);
+SELECT is(pg_temp.send(:m, 'get_presence', NULL, jsonb_build_object('userIds', jsonb_build_array(:c, :a, :none))),
+  '{"reply": {"users": []}}', 'a stranger to them hears nothing');
+SELECT is(pg_temp.send(:a, 'get_presence', NULL, jsonb_build_object('userIds', jsonb_build_array(:c, :m, :a))),
+  jsonb_build_object('reply', jsonb_build_object('users', jsonb_build_array(
+    jsonb_build_object('userId', :c, 'isOnline', false, 'lastSeen', :iso),
+    jsonb_build_object('userId', :m, 'isOnline', false),
+    jsonb_build_object('userId', :a, 'isOnline', true)))),
+  'an admin hears of everybody, in the order asked; never seen: no lastSeen');
+SELECT is(pg_temp.send(:a, 'get_presence', NULL, d) -> 'error' ->> 'code', 'bad_request',
+          'get_presence of ' || d::text)
+  FROM unnest(ARRAY['{}', '{"userIds": "x"}']::jsonb[]) d;
 
 -- what the wiring owns
 SELECT is_empty($$SELECT oid::regprocedure FROM pg_proc
