@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: ISC
 -- Clients' events: order, keys, failures that concern nobody else.
 BEGIN;
-SELECT plan(24);
+SELECT plan(25);
 
 CREATE SCHEMA app;
 CREATE TABLE app.done (n serial, what text, who text, session text);
@@ -89,6 +89,8 @@ INSERT INTO got SELECT * FROM pgpush.handle('[
   {"user":"bob","session":"s2","event":"write","data":{"what":"r"},"key":"r"},
   {"user":"bob","session":"s2","event":"error","key":"e"},
   {"user":"bob","session":"s2","event":"error","key":"e"}]');
+SELECT is(current_setting('pgpush.user') || current_setting('pgpush.session'), '',
+  'who called is forgotten after every batch');
 SELECT is((SELECT count(*) FROM app.done WHERE what = 'k'), 2::bigint, 'a key runs once per user');
 SELECT is((SELECT answer FROM got WHERE n = 1), (SELECT answer FROM got WHERE n = 0),
   'a repeat gets the first answer');
