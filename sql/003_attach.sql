@@ -29,7 +29,16 @@ COMMENT ON FUNCTION pgpush.fill(text[], jsonb) IS
 --
 -- One guard around all of it, so that nothing the application wrote can fail
 -- for a reason of ours; no counter of failures, whose row would be a lock
--- that writers wait for.
+-- that writers wait for.  What it cannot guard: to_jsonb runs a cast to json
+-- that a column's type may have, with pgpush's rights, so pgpush should
+-- belong to a role that owns nothing else.
+--
+-- Measured on PostgreSQL 15, one session: a one-row INSERT costs 43 us more
+-- than without trigger, 6 of them the guard (a subtransaction) and 13 the
+-- choice of columns; with a condition 105, as its query is planned each time.
+-- pgbench, 32 clients on 2 cores with a flush that costs almost nothing:
+-- 22-26,000 tps without trigger, 8-11,000 with, the same within the noise
+-- without the guard; the two INSERTs alone, in one statement, 17,000.
 CREATE FUNCTION pgpush.capture() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
