@@ -161,19 +161,18 @@ BEGIN
     DELETE FROM pgpush.connections c WHERE c.node = sessions_write.node;
     changed := FOUND;
   END IF;
-  -- Whoever came and went within one batch was never here.
   INSERT INTO pgpush.connections AS c (session, node, user_id, address, since)
   SELECT DISTINCT ON (o.j ->> 'session') o.j ->> 'session',
     sessions_write.node, o.j ->> 'user', o.j ->> 'address',
     coalesce((o.j ->> 'since')::timestamptz, clock_timestamp())
   FROM jsonb_array_elements(coalesce(opened, '[]')) WITH ORDINALITY AS o (j, i)
-  WHERE o.j ->> 'session' <> ALL (coalesce(closed, '{}'))
   ORDER BY o.j ->> 'session', o.i DESC
   ON CONFLICT (session) DO UPDATE SET node = excluded.node,
     user_id = excluded.user_id, address = excluded.address,
     since = excluded.since;
   changed := changed OR FOUND;
-  -- A session that has gone on at another node is no longer ours to end.
+  -- After the opened ones: a session may be in both.  One that has gone on at
+  -- another node is no longer ours to end.
   DELETE FROM pgpush.connections c
     WHERE c.session = ANY (closed) AND c.node = sessions_write.node;
   changed := changed OR FOUND;
