@@ -26,22 +26,17 @@ export function notificationRoutes({ db }) {
   const router = Router();
 
   router.get('/notifications', async (req, res) => {
-    const [list, count] = await Promise.all([
-      db.query(
-        `SELECT id, user_id, type, content, read, related_id, created_at
-           FROM notifications WHERE user_id = $1
-          ORDER BY created_at DESC, id LIMIT 50`,
-        [req.user.id],
-      ),
-      db.query(
-        `SELECT count(*)::int AS unread FROM notifications
-          WHERE user_id = $1 AND NOT read`,
-        [req.user.id],
-      ),
-    ]);
+    // Count and list in one statement: they must be of one moment.
+    const { rows } = await db.query(
+      `SELECT id, user_id, type, content, read, related_id, created_at,
+              (count(*) FILTER (WHERE NOT read) OVER ())::int AS unread
+         FROM notifications WHERE user_id = $1
+        ORDER BY created_at DESC, id LIMIT 50`,
+      [req.user.id],
+    );
     res.json({
-      unread: count.rows[0].unread,
-      items: list.rows.map(notificationJson),
+      unread: rows[0]?.unread ?? 0,
+      items: rows.map(notificationJson),
     });
   });
 
