@@ -38,6 +38,7 @@ export class App {
         event: (event) => this.event(event),
         reset: (room) => this.refetch(room),
         entered: (room) => this.entered(room),
+        admitted: () => this.askPresence(),
         left: (room) => this.left(room),
       },
     });
@@ -85,6 +86,7 @@ export class App {
     for (const { client, performer, moderator } of this.disputes.values())
       this.knowParties(client, performer, moderator);
     this.render();
+    this.askPresence();
   }
 
   knowParties(client, performer, moderator) {
@@ -114,6 +116,24 @@ export class App {
     chat.load().then(() => {
       chat.element.dataset.live = '';
     });
+  }
+
+  /** Events tell of changes only; an answer older than one is dropped. */
+  async askPresence() {
+    const userIds = [...document.querySelectorAll('[data-presence]')].map(
+      (node) => node.dataset.presence,
+    );
+    if (userIds.length === 0) return;
+    const before = new Map(this.presence);
+    try {
+      const { users } = await this.push.send('get_presence', { userIds });
+      for (const user of users)
+        if (this.presence.get(user.userId) === before.get(user.userId))
+          this.presence.set(user.userId, user);
+      this.renderPresence();
+    } catch {
+      // Unknown, then.
+    }
   }
 
   showStatus(status) {

@@ -29,8 +29,9 @@ export class Push {
    * url: of the daemon's /ws
    * getToken: async (fresh) => token; fresh when the last one was refused
    * on: { status(text), event({room, event, id, data}), reset(room),
-   *       entered(room), left(room, reason) }; what happened in a room before
-   *       it was entered for the first time is to be fetched
+   *       entered(room), admitted(room), left(room, reason) }; what happened
+   *       before a room was entered (once) is to be fetched; admitted follows
+   *       after each connection
    */
   constructor({ url, getToken, on }) {
     this.url = url;
@@ -255,7 +256,10 @@ export class Push {
       );
     }
     const { event, data } = room.enter;
-    this.request({ type: 'send', event, data }).catch(() => {});
+    this.request({ type: 'send', event, data }).then(
+      () => this.on.admitted?.(name),
+      () => {},
+    );
   }
 
   // --- frames in

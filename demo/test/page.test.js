@@ -171,6 +171,8 @@ test('a user is online while a window is open', async () => {
   const b = await inOrder(w.performer);
   await a.locator('.presence[data-state="online"]').waitFor();
   assert.equal(await presence.textContent(), 'online');
+  // Who comes second is told who is there.
+  await b.locator('.presence[data-state="online"]').waitFor();
   await b.context().close();
   await a.locator('.presence[data-state="offline"]').waitFor();
   assert.match(await presence.getAttribute('title'), /^last seen/);
