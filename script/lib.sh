@@ -121,7 +121,7 @@ need_npm()
 
 need_build_packages()
 {
-	need_packages gcc make autoconf automake pkg-config
+	need_packages gcc libc6-dev make autoconf automake pkg-config
 	need_packages libevent-dev libpq-dev libjansson-dev libjwt-dev \
 	    libssl-dev
 }
@@ -139,10 +139,12 @@ build_daemon()
 		say "bootstrap"
 		(cd "$TOP" && ./bootstrap >&2)
 	fi
-	if [ -f "$TOP/config.status" ]; then
+	if [ -f "$bd_dir/config.status" ]; then
+		:
+	elif [ -f "$TOP/config.status" ]; then
 		say "$TOP is configured, building there"
 		bd_dir=$TOP
-	elif [ ! -f "$bd_dir/config.status" ]; then
+	else
 		say "configure"
 		mkdir -p "$bd_dir"
 		(cd "$bd_dir" && "$TOP/configure" --quiet "$@" >&2)

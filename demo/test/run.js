@@ -16,6 +16,17 @@ const top = path.resolve(here, '../..');
 const shared = path.resolve(process.env.PGPUSH_VAR ?? path.join(top, 'var'));
 const folder = path.join(shared, 'demo-test');
 
+// Whatever was started is ended when we are.
+const children = [];
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.once(signal, () => children.forEach((c) => c.kill('SIGTERM')));
+
+function start(...args) {
+  const child = spawn(...args);
+  children.push(child);
+  return child;
+}
+
 /** Held open together, so that no port comes twice. */
 async function freePorts(count) {
   const servers = await Promise.all(
@@ -31,7 +42,7 @@ async function freePorts(count) {
 }
 
 async function startServer(env) {
-  const child = spawn(path.join(top, 'script/server'), {
+  const child = start(path.join(top, 'script/server'), [], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -66,7 +77,7 @@ async function main() {
     const all = readdirSync(here)
       .filter((f) => f.endsWith('.test.js'))
       .map((f) => path.join(here, f));
-    const tests = spawn(
+    const tests = start(
       process.execPath,
       [
         '--test',
@@ -82,8 +93,6 @@ async function main() {
         stdio: ['ignore', 'inherit', 'inherit'],
       },
     );
-    for (const signal of ['SIGINT', 'SIGTERM'])
-      process.once(signal, () => tests.kill('SIGTERM'));
     const [code] = await once(tests, 'exit');
     process.exitCode = code ?? 1;
   } finally {
