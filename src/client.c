@@ -875,7 +875,8 @@ static int64_t
 client_token_ms(struct session *s)
 {
 	struct client	*cl = client_of(s);
-	int64_t		 left = session_exp(s) - (int64_t)time(NULL);
+	int64_t		 left = session_exp(s) + cfg->jwt_leeway_ms / 1000 -
+			    (int64_t)time(NULL);
 
 	if (left <= 0)
 		return 0;

@@ -99,7 +99,7 @@ static const struct setting settings[] = {
 	{ "move_bytes", KIND_BYTES, AT(move_bytes), "8M", KIB, GIB, NULL },
 	{ "arm_window", KIND_NUMBER, AT(arm_window), "25", 1, 1000, NULL },
 	{ "arm_below", KIND_NUMBER, AT(arm_below), "15", 0, 1000, NULL },
-	{ "poll_bells", KIND_NUMBER, AT(poll_bells), "12", 1, 10000, NULL },
+	{ "poll_bells", KIND_NUMBER, AT(poll_bells), "12", 1, 64, NULL },
 	{ "poll_window", KIND_TIME, AT(poll_window_ms), "50ms",
 	    1, 10 * SEC, NULL },
 	{ "catchup_limit", KIND_NUMBER, AT(catchup_limit), "1000",

@@ -723,6 +723,18 @@ feed_purge(struct feed *f)
 }
 
 static void
+feed_stamped(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	if (!pg_true(res, 0, 0))
+		f->ops->unknown(f->arg);
+	feed_next(f);
+}
+
+static void
 feed_stamp_send(struct feed *f)
 {
 	struct feed_stamp	 st = { 0, "{}" };
@@ -735,7 +747,7 @@ feed_stamp_send(struct feed *f)
 	params[2] = number(n, st.connections);
 	params[3] = st.backends;
 	params[4] = PACKAGE_VERSION;
-	feed_send(f, &stamp_stmt, params, feed_done);
+	feed_send(f, &stamp_stmt, params, feed_stamped);
 }
 
 static void

@@ -34,6 +34,8 @@ struct feed_ops {
 	/* The feed is up to date and stays so; or is not any more. */
 	void	(*ready)(void *arg, bool ready);
 	void	(*stamp)(void *arg, struct feed_stamp *stamp);
+	/* The database did not know this node: its connections are gone. */
+	void	(*unknown)(void *arg);
 };
 
 /* cfg, node and ops outlive the feed. */

@@ -633,6 +633,18 @@ pg_push(struct pg *pg, const struct pg_stmt *stmt, pg_done done, void *arg)
 	pg->outstanding++;
 }
 
+/* What could not be prepared (a missing right, say) is tried again. */
+static void
+on_prepared(void *arg, const struct pg_result *res)
+{
+	struct prepared	*p = arg;
+
+	if (res == NULL || pg_ok(res))
+		return;		/* without a connection, p is freed already */
+	LIST_REMOVE(p, entry);
+	free(p);
+}
+
 /* Returns -1 if libpq would not take it: the connection is as good as lost. */
 static int
 pg_prepare(struct pg *pg, const struct pg_stmt *stmt)
@@ -648,7 +660,7 @@ pg_prepare(struct pg *pg, const struct pg_stmt *stmt)
 	p = xcalloc(1, sizeof(*p));
 	p->stmt = stmt;
 	LIST_INSERT_HEAD(&pg->prepared, p, entry);
-	pg_push(pg, stmt, NULL, NULL);
+	pg_push(pg, stmt, on_prepared, p);
 	return 0;
 }
 

@@ -94,7 +94,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	if (!pg_is_up(query))
-		return;		/* presence_query_up will come */
+		return;		/* presence_renew will be called */
 	if (fresh) {
 		clear(&opened);
 		clear(&closed);
@@ -134,7 +134,7 @@ presence_closed(struct session *s)
 }
 
 void
-presence_query_up(void)
+presence_renew(void)
 {
 	fresh = true;
 	start_timer();

@@ -20,7 +20,7 @@ void	 presence_exit(void);
 void	 presence_opened(struct session *s);
 /* After presence_opened; before session_end. */
 void	 presence_closed(struct session *s);
-/* The connection is new: say everything again. */
-void	 presence_query_up(void);
+/* Say everything again: the connection is new, or the rows are gone. */
+void	 presence_renew(void);
 
 #endif

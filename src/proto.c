@@ -18,7 +18,7 @@
 #include "ws.h"
 #include "xmalloc.h"
 
-#define EVENT_NAME_MAX	100		/* bytes */
+#define EVENT_NAME_MAX	200		/* bytes, as pgpush.on allows */
 #define KEY_MAX		100
 #define REF_MAX		200
 

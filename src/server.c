@@ -5,6 +5,7 @@
  */
 
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <netdb.h>
 #include <event2/event.h>
 #include <event2/util.h>
@@ -36,6 +37,7 @@
 #define ACCEPT_PAUSE_MS	1000		/* after running out of descriptors */
 #define CLOSE_MS	5000		/* for a close handshake */
 #define QUERY_STALL_MS	30000
+#define SPARE_FDS	64		/* for what is no client */
 #define DRAIN_STEP_MS	50
 #define PROTOCOL	"pgpush.v1"
 #define BEARER		"bearer."
@@ -56,6 +58,7 @@ static struct event		*accept_timer;
 static struct event		*drain_timer;
 static char			*node;
 static int64_t			 nconns;	/* WebSockets open */
+static int64_t			 max_conns;
 static int64_t			 drain_start_ms;
 static bool			 draining;
 static bool			 out_of_fds;
@@ -186,7 +189,7 @@ route_websocket(struct conn *c, const struct http_request *req)
 		    NULL, "text/plain", http_reason(status));
 		return;
 	}
-	if (draining || nconns >= cfg->max_connections) {
+	if (draining || nconns >= max_conns) {
 		conn_respond(c, 503, "Retry-After: 5\r\n", "text/plain",
 		    draining ? "restarting" : "too many connections");
 		return;
@@ -292,19 +295,29 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
+parse_address(const char *address, struct sockaddr_storage *ss, int *len,
+    char *err, size_t errlen)
+{
+	*len = sizeof(*ss);
+	if (evutil_parse_sockaddr_port(address, (struct sockaddr *)ss,
+	    len) == 0 && sock_port((struct sockaddr *)ss) != 0)
+		return 0;
+	(void)snprintf(err, errlen, "listen: found \"%s\", allowed: a numeric "
+	    "address and a port, such as 127.0.0.1:8081 or [::1]:8081",
+	    address);
+	return -1;
+}
+
+static int
 listen_on(const char *address, char *err, size_t errlen)
 {
 	struct sockaddr_storage	 ss;
 	struct listener		*l;
-	int			 len = sizeof(ss), fd;
+	int			 len, fd;
 	char			 name[SOCK_NAME_MAX];
 
-	if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&ss,
-	    &len) == -1) {
-		(void)snprintf(err, errlen, "listen: %s: not address:port",
-		    address);
+	if (parse_address(address, &ss, &len, err, errlen) == -1)
 		return -1;
-	}
 	fd = sock_listen((struct sockaddr *)&ss, (socklen_t)len);
 	if (fd == -1) {
 		(void)snprintf(err, errlen, "listen: %s: %s", address,
@@ -377,8 +390,15 @@ on_stamp(void *arg, struct feed_stamp *stamp)
 	    handler_backend());
 }
 
+static void
+on_unknown(void *arg)
+{
+	(void)arg;
+	presence_renew();
+}
+
 static const struct feed_ops feed_ops = { on_entry, on_notify, on_epoch,
-	on_ready, on_stamp };
+	on_ready, on_stamp, on_unknown };
 static const struct hub_ops hub_ops = { client_revoked, client_kicked,
 	client_config };
 
@@ -386,7 +406,7 @@ static void
 on_query_up(void *arg)
 {
 	(void)arg;
-	presence_query_up();
+	presence_renew();
 	hub_query_up();
 }
 
@@ -489,6 +509,19 @@ server_exit(void)
 
 /* The beginning */
 
+/* As many as the setting says, or as there are descriptors for. */
+static int64_t
+connection_limit(void)
+{
+	struct rlimit	rl;
+
+	if (cfg->max_connections > 0)
+		return cfg->max_connections;
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1 || rl.rlim_cur <= SPARE_FDS)
+		return 1;
+	return (int64_t)rl.rlim_cur - SPARE_FDS;
+}
+
 static char *
 node_name(void)
 {
@@ -516,6 +549,20 @@ start_modules(const struct token_keys *keys)
 }
 
 int
+server_check(const struct config *config, char *err, size_t errlen)
+{
+	struct sockaddr_storage	 ss;
+	const char		*pos = config->listen;
+	char			 address[SOCK_NAME_MAX];
+	int			 len;
+
+	while (config_list_next(&pos, address, sizeof(address)))
+		if (parse_address(address, &ss, &len, err, errlen) == -1)
+			return -1;
+	return 0;
+}
+
+int
 server_start(struct event_base *base, const struct config *config,
     const struct token_keys *keys, char *err, size_t errlen)
 {
@@ -524,6 +571,7 @@ server_start(struct event_base *base, const struct config *config,
 
 	cfg = config;
 	loop = base;
+	max_conns = connection_limit();
 	limits.message_bytes = (size_t)cfg->max_message;
 	limits.output_high_bytes = (size_t)cfg->output_high;
 	limits.request_timeout_ms = cfg->auth_timeout_ms;

@@ -97,6 +97,18 @@ sock_close(struct sock *s)
 	s->fd = -1;
 }
 
+unsigned int
+sock_port(const struct sockaddr *sa)
+{
+	const void	*p = sa;
+
+	if (sa->sa_family == AF_INET)
+		return ntohs(((const struct sockaddr_in *)p)->sin_port);
+	if (sa->sa_family == AF_INET6)
+		return ntohs(((const struct sockaddr_in6 *)p)->sin6_port);
+	return 0;
+}
+
 void
 sock_name(const struct sockaddr *sa, char out[SOCK_NAME_MAX])
 {

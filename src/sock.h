@@ -43,6 +43,9 @@ ssize_t	 sock_writev(struct sock *s, const struct iovec *iov, int n);
 void	 sock_shutdown(struct sock *s);
 void	 sock_close(struct sock *s);
 
+/* The port of an address, 0 if it has none. */
+unsigned int sock_port(const struct sockaddr *sa);
+
 /* The address as "127.0.0.1:80", "[::1]:80" or "unix" into out. */
 void	 sock_name(const struct sockaddr *sa, char out[SOCK_NAME_MAX]);
 
