@@ -36,6 +36,7 @@
 #define PURGE_ROWS		5000
 #define BULK_FACTOR		10
 #define STALL_MS		30000
+#define LOCKED_MS		20	/* a held event is locked: look again */
 #define BELLS_MAX		64	/* poll_bells is at most this */
 
 #define LOCK(n)	"('pgpush.outbox'::regclass::oid::int, " n ")"
@@ -94,6 +95,9 @@ struct feed {
 	/* the hint: the snapshot of the last complete move */
 	char			*xmax;		/* owned */
 	char			*xips;		/* owned */
+
+	int64_t			 released_ms;	/* when that was last sent */
+	bool			 release_more;	/* and it was not all */
 
 	/* the last moves, and the last bells */
 	int64_t			 moves;
@@ -167,7 +171,7 @@ static const struct pg_stmt disarm_stmt = { "disarm",
 static const struct pg_stmt ring_stmt = { "ring",
 	"SELECT pg_notify('pgpush_log', $1)", 1 };
 static const struct pg_stmt release_stmt = { "release",
-	"SELECT pgpush.release_due()", 0 };
+	"SELECT " MS_UNTIL("pgpush.release_due()"), 0 };
 static const struct pg_stmt presence_stmt = { "presence",
 	"SELECT " MS_UNTIL("pgpush.presence_sync($1::interval)"), 1 };
 static const struct pg_stmt stamp_stmt = { "stamp",
@@ -457,14 +461,19 @@ feed_answered(struct feed *f, const struct pg_result *res)
 	return false;
 }
 
-/* The next held event is due in so many milliseconds. */
+/*
+ * The next held event is due in so many milliseconds.  One that was due before
+ * the last release and is still there is locked by somebody's transaction.
+ */
 static void
 feed_due(struct feed *f, int64_t ms)
 {
-	if (ms <= 0)
-		f->todo |= TODO_RELEASE;
-	else
+	if (ms > 0)
 		clock_start(f->due_timer, ms);
+	else if (!f->release_more && clock_ms() + ms < f->released_ms)
+		clock_start(f->due_timer, LOCKED_MS);
+	else
+		f->todo |= TODO_RELEASE;
 }
 
 static void
@@ -664,8 +673,17 @@ feed_released(void *arg, const struct pg_result *res)
 
 	if (!feed_answered(f, res))
 		return;
+	f->release_more = pg_value(res, 0, 0) != NULL &&
+	    pg_number(res, 0, 0) <= 0;
 	f->todo |= TODO_MOVE;
 	feed_next(f);
+}
+
+static void
+feed_release(struct feed *f)
+{
+	f->released_ms = clock_ms();
+	feed_send(f, &release_stmt, NULL, feed_released);
 }
 
 static void
@@ -794,7 +812,7 @@ feed_do(struct feed *f, enum todo what)
 		feed_stamp_send(f);
 		break;
 	case TODO_RELEASE:
-		feed_send(f, &release_stmt, NULL, feed_released);
+		feed_release(f);
 		break;
 	case TODO_RING:
 		feed_tell_followers(f);
