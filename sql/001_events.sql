@@ -332,8 +332,9 @@ DECLARE
   ids bigint[];
 BEGIN
   BEGIN
+    -- The application waits for this: what is more goes when it is due.
     ids := ARRAY(SELECT h.id FROM pgpush.held h WHERE h.key = release.key
-      FOR UPDATE SKIP LOCKED);
+      ORDER BY h.id LIMIT 100 FOR UPDATE SKIP LOCKED);
   EXCEPTION WHEN serialization_failure THEN
     RETURN 0;            -- released after this transaction's snapshot
   END;
@@ -343,7 +344,7 @@ BEGIN
   RETURN pgpush.held_send(ids);
 END $$;
 COMMENT ON FUNCTION pgpush.release(text) IS
-  'Sends the events held under a key, as things stand now, but for those that another transaction has locked; how many were sent';
+  'Sends the events held under a key, the first 100, as things stand now, but for those that another transaction has locked; how many were sent';
 
 CREATE FUNCTION pgpush.release_due(max int DEFAULT 1000) RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

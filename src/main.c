@@ -91,11 +91,6 @@ main(int argc, char *argv[])
 	bool			 check = false, migrating = false;
 	int			 ch, r = 0;
 
-	if (argc > 1 && strcmp(argv[1], "migrate") == 0) {
-		migrating = true;
-		argc--;
-		argv++;
-	}
 	while ((ch = getopt(argc, argv, "c:nV")) != -1)
 		switch (ch) {
 		case 'c':
@@ -110,7 +105,12 @@ main(int argc, char *argv[])
 		default:
 			usage();
 		}
-	if (optind < argc)
+	/* getopt(3) has moved the operands to the end. */
+	if (optind < argc && strcmp(argv[optind], "migrate") == 0) {
+		migrating = true;
+		optind++;
+	}
+	if (optind < argc || (check && migrating))
 		usage();
 	if ((cfg = config_load(file, err, sizeof(err))) == NULL) {
 		(void)fprintf(stderr, "pgpushd: %s\n", err);

@@ -135,6 +135,12 @@ SELECT is(pgpush.is_held('k', '{"id": 1}'), false, 'nor does is_held');
 SELECT dblink_exec('other', 'ROLLBACK') \g /dev/null
 SELECT is(pgpush.release('k'), 1, 'a release that is rolled back was none');
 
+-- Many under one key: the application waits for the first few only
+SELECT count(pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 1}'))
+  FROM generate_series(1, 150) \g /dev/null
+SELECT is(pgpush.release('k'), 100, 'release sends a hundred at most');
+SELECT pgpush.release('k') \g /dev/null
+
 -- An old snapshot
 SELECT pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 1}') \g /dev/null
 BEGIN ISOLATION LEVEL REPEATABLE READ;
