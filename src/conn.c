@@ -6,6 +6,8 @@
  * Output is a queue of frames held by reference.  A connection with something
  * new to write is dirty; once in a turn of the loop all dirty ones are written,
  * each with one system call, and only a full socket asks for a write event.
+ * Who is over the high-water mark is not read until he has read: so the answers
+ * to his pings and questions cannot pile up.
  * A connection that has ended is freed at the end of the turn, never under its
  * caller.
  */
@@ -49,11 +51,12 @@ struct conn {
 	const struct conn_limits *limits;	/* outlives us */
 	void			 *owner;
 	uint64_t		  id;
-	int64_t			  last_input_ms;
+	int64_t			  last_life_ms;
 	struct sock		  sock;
 	enum conn_state		  state;
 	bool			  full;
 	bool			  want_write;	/* the socket was full */
+	short			  armed;	/* for what the loop was asked */
 	bool			  is_dirty;
 	bool			  told;		/* ops->closed was called */
 	bool			  sent_fin;
@@ -106,17 +109,20 @@ conn_set_state(struct conn *c, enum conn_state state, const char *why)
 	c->state = state;
 }
 
-/* The one place that asks the loop for readiness. */
+/* The one place that asks the loop for readiness, by the state. */
 static void
-conn_arm(struct conn *c, bool want_write)
+conn_arm(struct conn *c)
 {
-	if (want_write == c->want_write)
+	bool	read = !c->full || c->state != CONN_OPEN;
+	short	want;
+
+	want = (short)((read ? EV_READ : 0) | (c->want_write ? EV_WRITE : 0));
+	if (want == c->armed || c->state == CONN_DEAD)
 		return;
-	c->want_write = want_write;
+	c->armed = want;
 	(void)event_del(&c->ev);
-	(void)event_assign(&c->ev, loop, c->sock.fd, (short)(EV_READ |
-	    EV_PERSIST | (want_write ? EV_WRITE : 0)),
-	    event_get_callback(&c->ev), c);
+	(void)event_assign(&c->ev, loop, c->sock.fd, (short)(want |
+	    EV_PERSIST), event_get_callback(&c->ev), c);
 	(void)event_add(&c->ev, NULL);
 }
 
@@ -219,8 +225,11 @@ conn_queue(struct conn *c, struct frame *f)
 	}
 	c->out[c->out_head + c->out_n++] = frame_ref(f);
 	c->out_bytes += f->len;
-	if (c->out_bytes > c->limits->output_high_bytes)
+	if (c->out_bytes > c->limits->output_high_bytes && !c->full) {
 		c->full = true;
+		if (c->want_write)	/* else conn_write is to come */
+			conn_arm(c);
+	}
 	conn_mark_dirty(c);
 }
 
@@ -263,32 +272,31 @@ static void
 conn_write(struct conn *c)
 {
 	struct iovec	iov[IOV_COUNT];
-	ssize_t		w;
+	ssize_t		w = 0;
 
 	while (c->out_n > 0) {
 		w = sock_writev(&c->sock, iov, conn_fill_iov(c, iov));
-		if (w == SOCK_AGAIN) {
-			conn_arm(c, true);
+		if (w < 0)
 			break;
-		}
-		if (w < 0) {
-			conn_drop(c, CLOSE_ABNORMAL, "write failed");
-			return;
-		}
 		conn_written(c, (size_t)w);
+		if (c->want_write)
+			c->last_life_ms = clock_ms();
 	}
-	if (c->out_n == 0) {
-		conn_arm(c, false);
-		if (c->state == CONN_LINGER && !c->sent_fin) {
-			c->sent_fin = true;
-			sock_shutdown(&c->sock);
-		}
+	if (w < 0 && w != SOCK_AGAIN) {
+		conn_drop(c, CLOSE_ABNORMAL, "write failed");
+		return;
+	}
+	c->want_write = c->out_n > 0;
+	if (c->out_n == 0 && c->state == CONN_LINGER && !c->sent_fin) {
+		c->sent_fin = true;
+		sock_shutdown(&c->sock);
 	}
 	if (c->full && c->out_bytes <= c->limits->output_high_bytes / 2) {
 		c->full = false;
 		if (c->state == CONN_OPEN)
 			c->ops->drained(c);
 	}
+	conn_arm(c);
 }
 
 static struct frame *
@@ -339,6 +347,7 @@ conn_begin_close(struct conn *c, enum conn_state state, int code,
 {
 	conn_send_close(c, code, reason);
 	conn_set_state(c, state, reason);
+	conn_arm(c);
 	free(c->msg);
 	c->msg = NULL;
 	c->msg_len = c->msg_cap = 0;
@@ -590,7 +599,7 @@ conn_read(struct conn *c)
 		    "read failed");
 		return;
 	}
-	c->last_input_ms = clock_ms();
+	c->last_life_ms = clock_ms();
 	if (have > 0)
 		memcpy(read_buf, c->in, have);
 	have += (size_t)r;
@@ -668,8 +677,9 @@ conn_new(const struct sock *s, const struct sockaddr *peer,
 	c->limits = limits;
 	c->sock = *s;
 	c->id = ++last_id;
-	c->last_input_ms = clock_ms();
+	c->last_life_ms = clock_ms();
 	sock_name(peer, c->peer);
+	c->armed = EV_READ;
 	(void)event_assign(&c->ev, loop, s->fd, EV_READ | EV_PERSIST,
 	    conn_on_event, c);
 	(void)event_add(&c->ev, NULL);
@@ -791,7 +801,7 @@ conn_is_open(const struct conn *c)
 int64_t
 conn_silent_ms(const struct conn *c)
 {
-	return clock_ms() - c->last_input_ms;
+	return clock_ms() - c->last_life_ms;
 }
 
 void

@@ -119,7 +119,8 @@ size_t	 conn_output(const struct conn *c);
 bool	 conn_is_full(const struct conn *c);
 /* Whether frames sent now still have a chance to arrive. */
 bool	 conn_is_open(const struct conn *c);
-/* Milliseconds since bytes last came in. */
+/* Milliseconds since the last sign of life: bytes that came in, or bytes that
+ * had waited and were taken. */
 int64_t	 conn_silent_ms(const struct conn *c);
 
 /* Call ops->timer once, so many milliseconds from now; replaces the last. */
