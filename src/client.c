@@ -33,10 +33,12 @@
 #include "xmalloc.h"
 
 #define PARKED_MAX	256		/* commands waiting for a join */
+#define REQUESTS_MAX	256		/* of one session, under way */
 #define EXPIRING_S	60		/* warn so long before the end */
 #define LEFT_MS		5000		/* a position is kept after a leave */
 #define LEFT_MAX	32		/* rooms left and remembered */
 #define DEAD_PINGS	2		/* silent for so many: dead */
+#define BURST_S		5		/* of messages at message_rate */
 
 /* A right that need not be asked for again until it is revoked. */
 struct grant {
@@ -93,6 +95,8 @@ struct client {
 	unsigned int		 nleft;
 	unsigned int		 ngrants;
 	int64_t			 ping_ms;	/* when the next is due */
+	int64_t			 debt_us;	/* of messages, at the rate */
+	int64_t			 debt_ms;	/* when that was */
 	TAILQ_HEAD(, parked)	 parked;
 	TAILQ_HEAD(, left)	 left;
 	LIST_HEAD(, grant)	 grants;	/* newest first */
@@ -566,7 +570,8 @@ client_join(struct session *s, struct command *cmd)
 		enter(s, cmd->room, cmd->ref, cmd->since, cmd->epoch);
 		return;
 	}
-	if (too_many_rooms(s)) {
+	/* Those under way count too, or one client could queue any number. */
+	if (room_count(s) + client_of(s)->joins >= (size_t)cfg->max_rooms) {
 		refuse(s, cmd->ref, "too_many", "too many rooms");
 		return;
 	}
@@ -713,6 +718,10 @@ client_send(struct session *s, struct command *cmd)
 		refuse(s, cmd->ref, "unavailable", "no database");
 		return;
 	}
+	if (client_of(s)->requests >= REQUESTS_MAX) {
+		refuse(s, cmd->ref, "too_many", "too many commands waiting");
+		return;
+	}
 	h = handler_find(cmd->event);
 	if (h == NULL || strcmp(cmd->event, "disconnect") == 0) {
 		refuse(s, cmd->ref, "not_found", "no such event");
@@ -821,11 +830,45 @@ client_park(struct session *s, struct command *cmd)
 	cl->nparked++;
 }
 
+/*
+ * A leaky bucket: each message adds its share of a second, which runs off with
+ * time.  Returns how many bursts are in it, so 0 is within the limit.
+ */
+static int64_t
+client_over_rate(struct client *cl)
+{
+	int64_t	now = clock_ms();
+
+	if (cfg->message_rate == 0)
+		return 0;
+	cl->debt_us -= (now - cl->debt_ms) * 1000;
+	if (cl->debt_us < 0)
+		cl->debt_us = 0;
+	cl->debt_ms = now;
+	cl->debt_us += 1000000 / cfg->message_rate;
+	return cl->debt_us / (BURST_S * 1000000);
+}
+
+/* Who does not stop when told to is sent away. */
+static bool
+client_is_too_fast(struct session *s, const struct command *cmd)
+{
+	int64_t	bursts = client_over_rate(client_of(s));
+
+	if (bursts == 1)
+		refuse(s, cmd->ref, "rate_limited", "too many messages");
+	else if (bursts > 1)
+		end(s, CLOSE_POLICY, "too many messages");
+	return bursts > 0;
+}
+
 void
 client_command(struct session *s, struct command *cmd)
 {
 	struct client	*cl = client_of(s);
 
+	if (client_is_too_fast(s, cmd))
+		return;
 	switch (cl->state) {
 	case CLIENT_NEW:
 		if (cmd->type != COMMAND_AUTH)

@@ -470,6 +470,9 @@ proto_parse(struct command *cmd, const char *p, size_t len)
 		cmd->wrong = missing(cmd);
 	if (cmd->wrong != NULL)
 		cmd->type = COMMAND_BAD;
+	/* A command may wait, and parsed it is ten times as large. */
+	json_decref(cmd->json);
+	cmd->json = NULL;
 	return 0;
 }
 
@@ -517,7 +520,7 @@ int
 command_expand(const struct command *cmd, const char *template, char *room,
     size_t size, const char **wrong)
 {
-	const json_t	*data = json_object_get(cmd->json, "data");
+	json_t		*data = json_loads(cmd->data, JSON_DECODE_ANY, NULL);
 	struct text	 t = { NULL, 0, 0 };
 	const char	*p = template, *end;
 	int		 r = 0;
@@ -537,6 +540,7 @@ command_expand(const struct command *cmd, const char *template, char *room,
 		r = -1;
 	if (r == 0)
 		memcpy(room, t.buf, t.len + 1);
+	json_decref(data);
 	free(t.buf);
 	return r;
 }

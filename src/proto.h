@@ -34,7 +34,7 @@ struct command {
 	char		*epoch;
 	int64_t		 since;		/* -1: none */
 	const char	*wrong;		/* what is bad about a COMMAND_BAD */
-	struct json_t	*json;		/* owned; all of it, parsed */
+	struct json_t	*json;		/* for proto_parse, NULL after it */
 };
 
 /*
