@@ -34,7 +34,9 @@
 /* A read of the log for one member, waiting or under way. */
 struct catchup {
 	TAILQ_ENTRY(catchup)	 entry;		/* while it waits */
-	struct member		*member;	/* NULL: it has left */
+	struct member		*member;	/* NULL: it has left; never
+						 * while it waits */
+	bool			 is_waiting;
 	int64_t			 last;		/* as sent */
 	int64_t			 upto;
 };
@@ -119,13 +121,36 @@ hub_signal(struct entry *e)
 /* Catching up */
 
 static void
+catchup_wait(struct catchup *c, bool first)
+{
+	c->is_waiting = true;
+	if (first)
+		TAILQ_INSERT_HEAD(&waiting, c, entry);
+	else
+		TAILQ_INSERT_TAIL(&waiting, c, entry);
+}
+
+static void
+catchup_unwait(struct catchup *c)
+{
+	TAILQ_REMOVE(&waiting, c, entry);
+	c->is_waiting = false;
+}
+
+/* The member needs its read no more: one under way ends by itself. */
+static void
 catchup_detach(struct member *m)
 {
 	struct catchup	*c = m->catchup;
 
-	if (c != NULL)
-		c->member = NULL;
 	m->catchup = NULL;
+	if (c == NULL)
+		return;
+	c->member = NULL;
+	if (c->is_waiting) {
+		catchup_unwait(c);
+		free(c);
+	}
 }
 
 static void
@@ -182,7 +207,7 @@ hub_serve(struct member *m)
 	c = xcalloc(1, sizeof(*c));
 	c->member = m;
 	m->catchup = c;
-	TAILQ_INSERT_TAIL(&waiting, c, entry);
+	catchup_wait(c, false);
 	hub_run_reads();
 }
 
@@ -216,7 +241,7 @@ catchup_give(struct catchup *c, const struct pg_result *res)
 static void
 catchup_again(struct catchup *c)
 {
-	TAILQ_INSERT_HEAD(&waiting, c, entry);
+	catchup_wait(c, true);
 	clock_start(retry_timer, RETRY_MS);
 }
 
@@ -269,15 +294,9 @@ hub_run_reads(void)
 
 	while (reading < cfg->catchup_concurrent && pg_is_up(query) &&
 	    (c = TAILQ_FIRST(&waiting)) != NULL) {
-		TAILQ_REMOVE(&waiting, c, entry);
-		if (c->member == NULL) {
-			free(c);
-			continue;
-		}
-		if (catchup_send(c) == -1) {
-			TAILQ_INSERT_HEAD(&waiting, c, entry);
+		if (catchup_send(c) == -1)
 			return;
-		}
+		catchup_unwait(c);
 		reading++;
 	}
 }
@@ -502,7 +521,7 @@ hub_exit(void)
 	struct catchup	*c;
 
 	while ((c = TAILQ_FIRST(&waiting)) != NULL) {
-		TAILQ_REMOVE(&waiting, c, entry);
+		catchup_unwait(c);
 		free(c);
 	}
 	event_free(retry_timer);
