@@ -63,6 +63,8 @@ static const struct setting settings[] = {
 	{ "drain_timeout", KIND_TIME, AT(drain_timeout_ms), "10s",
 	    0, HOUR, NULL },
 	{ "max_rooms", KIND_NUMBER, AT(max_rooms), "100", 1, 100000, NULL },
+	{ "message_rate", KIND_NUMBER, AT(message_rate), "200",
+	    0, 1000000, NULL },
 
 	{ "database", KIND_SECRET, AT(database), "dbname=pgpush",
 	    0, 0, NULL },

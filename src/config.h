@@ -22,6 +22,7 @@ struct config {
 	int64_t		 ping_interval_ms;
 	int64_t		 drain_timeout_ms;
 	int64_t		 max_rooms;		/* of one session */
+	int64_t		 message_rate;		/* of one session, a second */
 	/* database */
 	char		*database;		/* libpq conninfo */
 	char		*sql_dir;
