@@ -4,6 +4,7 @@
 
 import os
 import subprocess
+import select
 import sys
 import time
 
