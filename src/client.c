@@ -52,6 +52,7 @@ struct grant {
 struct left {
 	TAILQ_ENTRY(left)	 entry;		/* oldest first */
 	char			*room;		/* owned */
+	char			*epoch;		/* owned; last belongs to it */
 	int64_t			 last;
 	int64_t			 until_ms;
 };
@@ -264,6 +265,7 @@ left_free(struct client *cl, struct left *l)
 	TAILQ_REMOVE(&cl->left, l, entry);
 	cl->nleft--;
 	free(l->room);
+	free(l->epoch);
 	free(l);
 }
 
@@ -276,6 +278,7 @@ left_add(struct client *cl, const struct member *m)
 		left_free(cl, TAILQ_FIRST(&cl->left));
 	l = xcalloc(1, sizeof(*l));
 	l->room = xstrdup(m->room->name);
+	l->epoch = xstrdup(feed_epoch(feed));
 	l->last = m->behind ? m->last : feed_position(feed);
 	if (l->last < m->last)
 		l->last = m->last;
@@ -284,9 +287,12 @@ left_add(struct client *cl, const struct member *m)
 	cl->nleft++;
 }
 
-/* Where a rejoin goes on, or -1; what is too old is forgotten. */
+/*
+ * Where a rejoin goes on, or -1, and in which epoch: the caller frees that.
+ * What is too old is forgotten.
+ */
 static int64_t
-left_take(struct client *cl, const char *room)
+left_take(struct client *cl, const char *room, char **epoch)
 {
 	struct left	*l, *next;
 	int64_t		 last = -1, now = clock_ms();
@@ -295,8 +301,11 @@ left_take(struct client *cl, const char *room)
 		next = TAILQ_NEXT(l, entry);
 		if (l->until_ms >= now && strcmp(l->room, room) != 0)
 			continue;
-		if (l->until_ms >= now)
+		if (l->until_ms >= now) {
 			last = l->last;
+			*epoch = l->epoch;
+			l->epoch = NULL;
+		}
 		left_free(cl, l);
 	}
 	return last;
@@ -321,6 +330,7 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 	const struct dialect	*d = session_dialect(s);
 	struct member		*m = room_member(room, s);
 	bool			 new = m == NULL;
+	char			*kept_epoch = NULL;
 	int64_t			 id, kept;
 
 	if (new && too_many_rooms(s)) {
@@ -329,12 +339,13 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 		return;
 	}
 	if (new) {
-		kept = left_take(client_of(s), room);
+		kept = left_take(client_of(s), room, &kept_epoch);
 		if (since < 0) {
 			since = kept;
-			epoch = NULL;
+			epoch = kept_epoch;
 		}
 		m = hub_join(s, room, since, epoch);
+		free(kept_epoch);
 	}
 	id = m->behind || m->last > feed_position(feed) ? m->last :
 	    feed_position(feed);
