@@ -49,12 +49,12 @@ enum feed_role {
 
 static const char *const role_names[] = { "follower", "polling", "armed" };
 
-/* In the order in which they are done. */
+/* In the order in which they are done: who reads for long is not dead. */
 enum todo {
-	TODO_READ	= 1 << 0,	/* the log from position on */
-	TODO_LEAD	= 1 << 1,	/* try L */
-	TODO_FOLLOW	= 1 << 2,	/* hold F shared */
-	TODO_STAMP	= 1 << 3,
+	TODO_STAMP	= 1 << 0,
+	TODO_READ	= 1 << 1,	/* the log from position on */
+	TODO_LEAD	= 1 << 2,	/* try L */
+	TODO_FOLLOW	= 1 << 3,	/* hold F shared */
 	TODO_RELEASE	= 1 << 4,	/* held events that are due */
 	TODO_RING	= 1 << 5,	/* tell followers of new rows */
 	TODO_PRESENCE	= 1 << 6,
@@ -199,8 +199,8 @@ static const struct pg_stmt start_stmts[] = {
 	    " AS s (name, value)", 0 },
 	{ NULL, "LISTEN pgpush", 0 },
 	{ NULL, "LISTEN pgpush_log", 0 },
-	{ NULL, "SELECT epoch, greatest((SELECT max(id) FROM pgpush.log),"
-	    " (SELECT id FROM pgpush.floor)) FROM pgpush.epoch", 0 },
+	{ NULL, "SELECT e.epoch, greatest((SELECT max(id) FROM pgpush.log),"
+	    " f.id), f.id FROM pgpush.epoch e, pgpush.floor f", 0 },
 };
 #define START_STEPS	(sizeof(start_stmts) / sizeof(start_stmts[0]))
 
@@ -943,23 +943,29 @@ feed_on_beat(evutil_socket_t fd, short what, void *arg)
 
 /* The connection */
 
-/* Where we stand, from the database: only the first time, or in another one. */
+/*
+ * Where we stand, from the database: only the first time, or in another one,
+ * or if rows were purged that we have not seen.
+ */
 static void
 feed_place(struct feed *f, const struct pg_result *res)
 {
 	const char	*epoch = pg_value(res, 0, 0);
-	bool		 first = f->position < 0, other;
+	bool		 first = f->position < 0, other, missed;
 
 	if (epoch == NULL)
 		epoch = "";
 	other = !first && strcmp(epoch, f->epoch) != 0;
-	if (first || other) {
+	missed = !first && !other && f->position < pg_number(res, 0, 2);
+	if (first || other || missed) {
 		f->position = pg_number(res, 0, 1);
 		feed_set_epoch(f, epoch);
 		ring_clear(f);
 	}
 	if (other)
 		f->ops->epoch(f->arg);
+	if (missed)
+		f->ops->missed(f->arg);
 }
 
 static void

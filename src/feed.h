@@ -31,6 +31,9 @@ struct feed_ops {
 	void	(*notify)(void *arg, const char *payload);
 	/* The epoch changed without a row that says so: another database. */
 	void	(*epoch)(void *arg);
+	/* Rows were purged before they could be handed over, and with them
+	 * perhaps the end of somebody's rights. */
+	void	(*missed)(void *arg);
 	/* The feed is up to date and stays so; or is not any more. */
 	void	(*ready)(void *arg, bool ready);
 	void	(*stamp)(void *arg, struct feed_stamp *stamp);

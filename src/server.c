@@ -372,6 +372,39 @@ on_epoch(void *arg)
 	hub_reset_all();
 }
 
+/* A number of milliseconds in which a client should not all come at once. */
+static int64_t
+retry_ms(void)
+{
+	uint32_t	random;
+
+	evutil_secure_rng_get_bytes(&random, sizeof(random));
+	return 500 + random % 4500;
+}
+
+static void
+send_away(struct session *s)
+{
+	char	reason[32];
+
+	(void)snprintf(reason, sizeof(reason), "retry=%" PRId64, retry_ms());
+	conn_close(session_conn(s), CLOSE_RESTART, reason);
+}
+
+/* Who comes again is asked for his rights, and told what he has missed. */
+static void
+on_missed(void *arg)
+{
+	struct session	*s;
+
+	(void)arg;
+	log_warn("msg=\"rows were purged before they were read\" "
+	    "connections=%" PRId64, nconns);
+	client_config();
+	while ((s = TAILQ_FIRST(&sessions)) != NULL)
+		send_away(s);
+}
+
 static void
 on_ready(void *arg, bool ready)
 {
@@ -398,6 +431,7 @@ on_unknown(void *arg)
 }
 
 static const struct feed_ops feed_ops = { on_entry, on_notify, on_epoch,
+	on_missed,
 	on_ready, on_stamp, on_unknown };
 static const struct hub_ops hub_ops = { client_revoked, client_kicked,
 	client_config };
@@ -420,33 +454,19 @@ static const struct pg_ops query_ops = { on_query_up, on_query_down, NULL };
 
 /* The end */
 
-/* A number of milliseconds in which a client should not all come at once. */
-static int64_t
-retry_ms(void)
-{
-	uint32_t	random;
-
-	evutil_secure_rng_get_bytes(&random, sizeof(random));
-	return 500 + random % 4500;
-}
-
 /* Send away as many sessions as should be gone by now. */
 static void
 drain_some(int64_t passed_ms)
 {
 	static int64_t	 total;
 	struct session	*s;
-	char		 reason[32];
 	int64_t		 keep;
 
 	if (total == 0)
 		total = nconns;
 	keep = total - total * passed_ms * 2 / (cfg->drain_timeout_ms + 1);
-	while (nconns > keep && (s = TAILQ_FIRST(&sessions)) != NULL) {
-		(void)snprintf(reason, sizeof(reason), "retry=%" PRId64,
-		    retry_ms());
-		conn_close(session_conn(s), CLOSE_RESTART, reason);
-	}
+	while (nconns > keep && (s = TAILQ_FIRST(&sessions)) != NULL)
+		send_away(s);
 	if (keep <= 0)		/* who never showed a token, too */
 		conn_close_all(CLOSE_RESTART, "restarting");
 }

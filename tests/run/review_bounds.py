@@ -116,7 +116,7 @@ def reads_after_all(w):
 @case
 def joins_at_once(w):
     """joins under way count against max_rooms"""
-    other = World("app", max_rooms=10)
+    other = World("app", max_rooms=10, message_rate=0)
     c = other.client("joiner")
     with other.db.connect("postgres", autocommit=False) as conn:
         # Who would authorise waits for us, so all are under way at once.
@@ -154,4 +154,4 @@ def sends_at_once(w):
 
 
 if __name__ == "__main__":
-    main()
+    main(message_rate=0)

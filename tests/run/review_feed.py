@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: ISC
+"""The feed in odd company: rows locked, rows purged, nodes forgotten."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+    ".."))
+
+from lib import database
+from lib.case import World, case, main
+from lib.client import Client
+from lib.daemon import Daemon
+from lib.tap import check, same, wait_for
+
+
+def connections(w):
+    return w.root("SELECT count(*) FROM pgpush.connections")[0][0]
+
+
+@case
+def forgotten(w):
+    """a node that was taken for dead writes its connections again"""
+    w.client("ann")
+    wait_for(lambda: connections(w) == 1, "the connection")
+    w.root("WITH n AS (DELETE FROM pgpush.nodes) "
+        "DELETE FROM pgpush.connections")
+    wait_for(lambda: connections(w) == 1, "the connection again")
+
+
+@case
+def held_and_locked(w):
+    """a held event that is due and locked does not keep the leader busy"""
+    c = w.client("held", ["open:held"])
+    w.root("CREATE FUNCTION app.render(arg jsonb) RETURNS jsonb LANGUAGE sql "
+        "SECURITY DEFINER SET search_path = pg_catalog, pg_temp "
+        "AS 'SELECT arg'")
+    w.root("GRANT EXECUTE ON FUNCTION app.render(jsonb) TO pgpush_owner")
+    w.root("SELECT pgpush.hold('k', 'open:held', 'kept', "
+        "'app.render(jsonb)', '{\"a\":1}', '300 ms')")
+    commits = "SELECT xact_commit FROM pg_stat_database " \
+        "WHERE datname = current_database()"
+    with w.db.connect("postgres", autocommit=False) as conn:
+        cur = conn.cursor()
+        cur.execute("SELECT pgpush.is_held('k', '{\"a\":1}')")
+        same(cur.fetchone()[0], True, "is_held")
+        # Statistics come in late: what counts is two seconds of them.
+        cur.execute("SELECT pg_sleep(1)")
+        before = w.root(commits)[0][0]
+        cur.execute("SELECT pg_sleep(3)")
+        done = w.root(commits)[0][0] - before
+        conn.rollback()
+    conn.close()
+    c.event("kept")
+    check(done < 1500, "%d transactions in three seconds" % done)
+
+
+@case
+def purged_while_away(w):
+    """who missed rows that were purged is sent away, to be reset"""
+    other = World("app", reconnect_min="500ms", reconnect_max="500ms")
+    c = other.client("away", ["open:away"])
+    other.emit("open:away", "one", {})
+    c.event("one")
+    other.daemon.wait_status("/readyz", 200)
+    since = c.position()
+    # All at once: the daemon sees the log before or after, not in between.
+    other.db.psql("""
+        BEGIN;
+        INSERT INTO pgpush.log (id, kind, room, event, data, bytes, at)
+          SELECT nextval('pgpush.log_id_seq'), 'event', 'open:away', 'lost',
+            '{}', 2, now() FROM generate_series(1, 5);
+        UPDATE pgpush.floor SET id = (SELECT max(id) FROM pgpush.log);
+        DELETE FROM pgpush.log;
+        SELECT pg_terminate_backend(backends[1]) FROM pgpush.nodes;
+        COMMIT;""")
+    check(c.closes(1012).startswith("retry="), "no retry")
+    other.daemon.wait_ready()
+    c = other.client("away")
+    c.join("open:away", since=since)
+    c.next(type="reset", room="open:away")
+    other.emit("open:away", "two", {})
+    c.event("two")
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def stamps_while_reading(w):
+    """a follower with much to read still says that it is alive"""
+    slow = Daemon(w.cluster, w.db.dsn("push_daemon"), node="slow",
+        move_limit=1)
+    slow.start()
+    try:
+        wait_for(lambda: w.root("SELECT FROM pgpush.nodes "
+            "WHERE node = 'slow'"), "its node")
+        w.sql("SELECT pgpush.emit('open:stamps', 'n', '{}') "
+            "FROM generate_series(1, 40000)")
+        wait_for(lambda: w.root("SELECT count(*) FROM pgpush.log")[0][0]
+            >= 40000, "the move", 60)
+        top = w.root("SELECT max(id) FROM pgpush.log")[0][0]
+        c = Client(slow.port)
+        c.auth(w.token("stamps"))
+        def read_all():
+            age = w.root("SELECT extract(epoch FROM clock_timestamp() - seen)"
+                " FROM pgpush.nodes WHERE node = 'slow'")
+            check(age and age[0][0] < 3, "no stamp for long: %s" % age)
+            return c.position() >= top
+        wait_for(read_all, "it to have read all", 60)
+        c.shut()
+    finally:
+        trouble = slow.finish()
+    same(trouble, [], "end of the daemon")
+
+
+@case
+def left_before_an_epoch(w):
+    """a rejoin does not go on from a position of another epoch"""
+    other = World("app")
+    c = other.client("leaver", ["open:epoch"])
+    other.emit("open:epoch", "one", {})
+    c.event("one")
+    c.leave("open:epoch")
+    # A database in which the ids are smaller.
+    other.db.psql("""
+        BEGIN;
+        UPDATE pgpush.epoch SET epoch = 'another';
+        DELETE FROM pgpush.log;
+        SELECT setval('pgpush.log_id_seq', 1, false);
+        SELECT pg_terminate_backend(backends[1]) FROM pgpush.nodes;
+        COMMIT;""")
+    c.until(type="reset", room="user:leaver")
+    c.send(type="join", room="open:epoch", ref="again")
+    reply = c.reply("again")
+    c.until(type="reset", room="open:epoch")
+    other.emit("open:epoch", "two", {})
+    c.event("two", "open:epoch")
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def installed_later(w):
+    """a daemon that ran before pgpush was installed works afterwards"""
+    other = World("plain", start=False)
+    name = other.db.name + "_late"
+    database.admin(other.cluster, "CREATE DATABASE %s TEMPLATE template0"
+        % name)
+    try:
+        database.grant(other.cluster, name)
+        other.daemon.settings["database"] = other.cluster.dsn(name,
+            "push_daemon")
+        other.daemon.start(ready=False)
+        wait_for(lambda: "stmt=sessions" in other.daemon.log(),
+            "the daemon to try")
+        database.install_by_psql(other.cluster, name)
+        other.daemon.wait_ready()
+        other.client("late")
+        wait_for(lambda: "1" in database.psql(other.cluster, name,
+            "postgres", "SELECT 'n=' || count(*) FROM pgpush.connections "
+            "WHERE user_id = 'late'"), "the connection", 20)
+        same(other.close(), [], "end of the daemon")
+    finally:
+        database.admin(other.cluster, "DROP DATABASE %s WITH (FORCE)" % name)
+
+
+if __name__ == "__main__":
+    main()
