@@ -30,6 +30,7 @@
 
 #define CONNECT_TIMEOUT_MS	10000
 #define SETTLED_MS		5000	/* up so long: the trouble is over */
+#define HOSTS_TURN		60	/* any small number of hosts divides */
 
 struct query {
 	TAILQ_ENTRY(query)	 entry;
@@ -76,6 +77,8 @@ struct pg {
 	char			**addrs;	/* their addresses so far */
 	size_t			 nhosts;
 	size_t			 next_host;
+	unsigned int		 turn;		/* hosts to begin behind */
+	unsigned int		 attempts;	/* again, ever */
 };
 
 struct pg_result {
@@ -155,6 +158,7 @@ pg_wait(struct pg *pg)
 	evutil_secure_rng_get_bytes(&random, sizeof(random));
 	ms += random % (ms + 1);
 	pg->state = PG_WAITING;
+	pg->attempts++;
 	pg->delay_ms *= 2;
 	if (pg->delay_ms > pg->set.reconnect_max_ms)
 		pg->delay_ms = pg->set.reconnect_max_ms;
@@ -375,8 +379,11 @@ pg_on_timer(evutil_socket_t fd, short what, void *arg)
 	case PG_WAITING:
 		pg_connect(pg);
 		break;
-	case PG_RESOLVING:
 	case PG_CONNECTING:
+		pg->turn = (pg->turn + 1) % HOSTS_TURN;
+		pg_lost(pg, "no connection in time");
+		break;
+	case PG_RESOLVING:
 		pg_lost(pg, "no connection in time");
 		break;
 	case PG_UP:
@@ -385,18 +392,65 @@ pg_on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* Our defaults stand before the user's words, what we rely on after them. */
+/* A setting of the connection string or of libpq's environment, or NULL. */
+static char *
+conninfo_get(const char *conninfo, const char *keyword, const char *env)
+{
+	PQconninfoOption	*opts = PQconninfoParse(conninfo, NULL), *o;
+	const char		*value = getenv(env);
+	char			*copy;
+
+	for (o = opts; o != NULL && o->keyword != NULL; o++)
+		if (strcmp(o->keyword, keyword) == 0 && o->val != NULL)
+			value = o->val;
+	copy = value == NULL ? NULL : xstrdup(value);
+	PQconninfoFree(opts);
+	return copy;
+}
+
+/* Move the first of a list with commas to its end, n times; takes the list. */
+static char *
+list_turn(char *list, unsigned int n)
+{
+	char	*comma, *turned;
+
+	for (; n > 0 && list != NULL && (comma = strchr(list, ',')) != NULL;
+	    n--) {
+		*comma = '\0';
+		turned = xasprintf("%s,%s", comma + 1, list);
+		free(list);
+		list = turned;
+	}
+	return list;
+}
+
+/*
+ * Our defaults stand before the user's words, what we rely on after them.  Of
+ * several hosts libpq goes on to the next only when one has failed: one that
+ * is mute uses up our time, and so the next attempt begins behind it.
+ */
 static void
 pg_start(struct pg *pg, const char *hostaddr)
 {
+	const char	*info = pg->set.conninfo;
+	char		*host = list_turn(conninfo_get(info, "host",
+			    "PGHOST"), pg->turn);
+	char		*port = list_turn(conninfo_get(info, "port",
+			    "PGPORT"), pg->turn);
+	char		*addr = list_turn(hostaddr != NULL ?
+			    xstrdup(hostaddr) : conninfo_get(info, "hostaddr",
+			    "PGHOSTADDR"), pg->turn);
 	const char	*keys[] = { "fallback_application_name", "keepalives",
 	    "keepalives_idle", "keepalives_interval", "keepalives_count",
-	    "tcp_user_timeout", "dbname", "client_encoding", "hostaddr",
-	    NULL };
+	    "tcp_user_timeout", "dbname", "client_encoding", "host", "port",
+	    "hostaddr", NULL };
 	const char	*values[] = { "pgpushd", "1", "10", "5", "3", "20000",
-	    pg->set.conninfo, "UTF8", hostaddr, NULL };
+	    info, "UTF8", host, port, addr, NULL };
 
 	pg->conn = PQconnectStartParams(keys, values, 1);
+	free(host);
+	free(port);
+	free(addr);
 	if (pg->conn == NULL)
 		fatal("msg=\"out of memory\"");
 	(void)PQsetNoticeReceiver(pg->conn, pg_on_notice, pg);
@@ -438,27 +492,18 @@ is_name(const char *host)
 	    inet_pton(AF_INET6, host, addr) != 1;
 }
 
-/* The hosts of the connection string, one string with commas, or NULL. */
+/* The hosts to resolve, one string with commas, or NULL. */
 static char *
 conninfo_hosts(const char *conninfo)
 {
-	PQconninfoOption	*opts = PQconninfoParse(conninfo, NULL), *o;
-	char			*hosts = NULL;
-	bool			 given = false;
+	char	*hosts = conninfo_get(conninfo, "host", "PGHOST");
+	char	*addrs = conninfo_get(conninfo, "hostaddr", "PGHOSTADDR");
 
-	for (o = opts; o != NULL && o->keyword != NULL; o++) {
-		if (strcmp(o->keyword, "hostaddr") == 0 && o->val != NULL)
-			given = true;
-		if (strcmp(o->keyword, "host") == 0 && o->val != NULL)
-			hosts = xstrdup(o->val);
-	}
-	PQconninfoFree(opts);
-	if (hosts == NULL && getenv("PGHOST") != NULL)
-		hosts = xstrdup(getenv("PGHOST"));
-	if (given || getenv("PGHOSTADDR") != NULL) {
+	if (addrs != NULL) {
 		free(hosts);
-		return NULL;
+		hosts = NULL;
 	}
+	free(addrs);
 	return hosts;
 }
 
@@ -479,17 +524,34 @@ pg_resolved(struct pg *pg)
 	free(list);
 }
 
+/* Of several addresses each attempt takes the next: one may not work. */
+static const struct evutil_addrinfo *
+pick_address(const struct evutil_addrinfo *first, unsigned int attempt)
+{
+	const struct evutil_addrinfo	*ai;
+	unsigned int			 n = 0;
+
+	for (ai = first; ai != NULL; ai = ai->ai_next)
+		n++;
+	ai = first;
+	for (n = n == 0 ? 0 : attempt % n; n > 0; n--)
+		ai = ai->ai_next;
+	return ai;
+}
+
 static void
 pg_on_address(int result, struct evutil_addrinfo *ai, void *arg)
 {
-	struct pg	*pg = arg;
-	char		 name[NI_MAXHOST] = "";
+	struct pg			*pg = arg;
+	const struct evutil_addrinfo	*one;
+	char				 name[NI_MAXHOST] = "";
 
 	if (result == EVUTIL_EAI_CANCEL)
 		return;
 	pg->dns_request = NULL;
-	if (result == 0 && ai != NULL)
-		(void)getnameinfo(ai->ai_addr, ai->ai_addrlen, name,
+	one = pick_address(ai, pg->attempts);
+	if (result == 0 && one != NULL)
+		(void)getnameinfo(one->ai_addr, one->ai_addrlen, name,
 		    sizeof(name), NULL, 0, NI_NUMERICHOST);
 	if (ai != NULL)
 		evutil_freeaddrinfo(ai);
@@ -506,8 +568,9 @@ pg_on_address(int result, struct evutil_addrinfo *ai, void *arg)
 static void
 pg_resolve_next(struct pg *pg)
 {
-	struct evutil_addrinfo	 hints;
-	const char		*host = NULL;
+	struct evdns_getaddrinfo_request	*req;
+	struct evutil_addrinfo			 hints;
+	const char				*host = NULL;
 
 	while (pg->next_host < pg->nhosts) {
 		host = pg->hosts[pg->next_host];
@@ -524,8 +587,11 @@ pg_resolve_next(struct pg *pg)
 	memset(&hints, 0, sizeof(hints));
 	hints.ai_family = AF_UNSPEC;
 	hints.ai_socktype = SOCK_STREAM;
-	pg->dns_request = evdns_getaddrinfo(pg->dns, host, NULL, &hints,
-	    pg_on_address, pg);
+	req = evdns_getaddrinfo(pg->dns, host, NULL, &hints, pg_on_address,
+	    pg);
+	/* NULL: it was answered at once, and the next may be under way. */
+	if (req != NULL)
+		pg->dns_request = req;
 }
 
 static void
