@@ -579,11 +579,22 @@ free_names(char **names, size_t n)
 	free(names);
 }
 
+/* What the database says: its integers have no end, ours become reals. */
+static json_t *
+load_text(const char *text)
+{
+	json_error_t	 err;
+	json_t		*j = json_loads(text, 0, &err);
+
+	if (j == NULL && json_error_code(&err) == json_error_numeric_overflow)
+		j = json_loads(text, JSON_DECODE_INT_AS_REAL, &err);
+	return j;
+}
+
 int
 signal_parse(struct signal *sig, const char *payload)
 {
-	json_error_t	 err;
-	json_t		*j = json_loads(payload, 0, &err);
+	json_t		*j = load_text(payload);
 	const json_t	*event, *rooms, *data;
 	int		 r = -1;
 
@@ -660,8 +671,7 @@ get_error(struct answer *a, const json_t *j)
 int
 answer_parse(struct answer *a, const char *json)
 {
-	json_error_t	 err;
-	json_t		*j = json_loads(json, 0, &err);
+	json_t		*j = load_text(json);
 	const json_t	*reply;
 	int		 r = -1;
 

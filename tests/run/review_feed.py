@@ -139,6 +139,22 @@ def left_before_an_epoch(w):
 
 
 @case
+def large_numbers(w):
+    """a signal or a reply with an integer of over 64 bits arrives"""
+    c = w.client("large", ["open:large"])
+    w.signal("open:large", "large", {"n": 10 ** 20})
+    c.event("large", data={"n": 10 ** 20})
+    w.sql("CREATE FUNCTION app.large(user_id text, room text, data jsonb, "
+        "ctx jsonb) RETURNS jsonb LANGUAGE sql SECURITY DEFINER "
+        "SET search_path = pg_catalog, pg_temp "
+        "AS 'SELECT jsonb_build_object(''reply'', 1e20::numeric)'")
+    w.sql("REVOKE EXECUTE ON FUNCTION app.large FROM PUBLIC")
+    w.sql("SELECT pgpush.on('large', 'app.large(text,text,jsonb,jsonb)', "
+        "member => false)")
+    wait_for(lambda: c.do("large").get("data") == 10 ** 20, "the reply")
+
+
+@case
 def installed_later(w):
     """a daemon that ran before pgpush was installed works afterwards"""
     other = World("plain", start=False)
