@@ -60,6 +60,7 @@ struct conn {
 	bool			  is_dirty;
 	bool			  told;		/* ops->closed was called */
 	bool			  sent_fin;
+	bool			  is_head;	/* the request: no body */
 	struct event		  ev;
 	struct event		  timer;
 	TAILQ_ENTRY(conn)	  entry;	/* on conns or on dead */
@@ -579,6 +580,7 @@ conn_request(struct conn *c, const uint8_t *p, size_t n)
 	}
 	if (r == 0)
 		return 0;
+	c->is_head = http_slice_is(&req.method, "HEAD");
 	c->ops->request(c, &req);
 	if (c->state == CONN_REQUEST)
 		conn_drop(c, CLOSE_ABNORMAL, "request not answered");
@@ -732,9 +734,10 @@ conn_respond(struct conn *c, int status, const char *headers,
 {
 	conn_send_text(c, xasprintf("HTTP/1.1 %d %s\r\n"
 	    "Content-Type: %s\r\nContent-Length: %zu\r\n"
-	    "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n%s\n",
+	    "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n%s%s",
 	    status, http_reason(status), type, strlen(body) + 1,
-	    headers == NULL ? "" : headers, body));
+	    headers == NULL ? "" : headers, c->is_head ? "" : body,
+	    c->is_head ? "" : "\n"));
 	/* Nobody was told of a WebSocket, so nobody is told of its end. */
 	c->told = true;
 	conn_set_state(c, CONN_LINGER, "answered");

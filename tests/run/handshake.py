@@ -16,6 +16,23 @@ from lib.ws import Closed, WebSocket, frame_bytes, TEXT
 
 
 @case
+def head(w):
+    """HEAD is answered like GET, without the body"""
+    with web.connect(w.daemon.port) as sock:
+        sock.sendall(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        data = b""
+        while True:
+            more = sock.recv(4096)      # until the daemon has closed
+            if not more:
+                break
+            data += more
+    top, empty, body = data.partition(b"\r\n\r\n")
+    check(top.startswith(b"HTTP/1.1 200 "), "answer %r" % data)
+    check(b"Content-Length: 3" in top, "length in %r" % top)
+    same(body, b"", "body")
+
+
+@case
 def health(w):
     """/healthz and /readyz answer 200, other paths 404"""
     same(w.get("/healthz").status, 200, "/healthz")
