@@ -783,22 +783,10 @@ conn_ping(struct conn *c)
 		conn_send_frame(c, WS_PING, NULL, 0);
 }
 
-size_t
-conn_output(const struct conn *c)
-{
-	return c->out_bytes;
-}
-
 bool
 conn_is_full(const struct conn *c)
 {
 	return c->full;
-}
-
-bool
-conn_is_open(const struct conn *c)
-{
-	return c->state == CONN_OPEN;
 }
 
 int64_t

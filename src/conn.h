@@ -113,12 +113,8 @@ void	 conn_send_message(struct conn *c, bool binary, const uint8_t *p,
 	    size_t len);
 void	 conn_ping(struct conn *c);
 
-/* Bytes queued and not yet given to the kernel. */
-size_t	 conn_output(const struct conn *c);
 /* Over the high-water mark, and not yet below half of it since. */
 bool	 conn_is_full(const struct conn *c);
-/* Whether frames sent now still have a chance to arrive. */
-bool	 conn_is_open(const struct conn *c);
 /* Milliseconds since the last sign of life: bytes that came in, or bytes that
  * had waited and were taken. */
 int64_t	 conn_silent_ms(const struct conn *c);

@@ -1098,12 +1098,6 @@ feed_is_ready(const struct feed *f)
 	return f->ready;
 }
 
-bool
-feed_is_leader(const struct feed *f)
-{
-	return f->leading;
-}
-
 int
 feed_backend(const struct feed *f)
 {

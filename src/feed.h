@@ -51,7 +51,6 @@ int64_t		 feed_position(const struct feed *f);
 /* The epoch that ids belong to; empty before the first connection. */
 const char	*feed_epoch(const struct feed *f);
 bool		 feed_is_ready(const struct feed *f);
-bool		 feed_is_leader(const struct feed *f);
 int		 feed_backend(const struct feed *f);
 
 /*

@@ -86,8 +86,9 @@ bool		 pg_true(const struct pg_result *res, int row, int column);
 
 /*
  * Run a script, blocking, on a connection of its own: for migrate, not for the
- * daemon.  Returns 0, or -1 with the server's words in err.  If value is not NULL, the first column of the
- * last result's rows goes there, each followed by a newline; the caller frees it.
+ * daemon.  Returns 0, or -1 with the server's words in err.  If value is not
+ * NULL, the first column of the last result's rows goes there, each followed
+ * by a newline; the caller frees it.
  */
 int		 pg_run(const char *conninfo, const char *sql, char **value,
 		    char *err, size_t errlen);

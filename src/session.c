@@ -161,12 +161,6 @@ session_conn(const struct session *s)
 	return s->conn;
 }
 
-bool
-session_is_live(const struct session *s)
-{
-	return s->listed;
-}
-
 struct session *
 session_next(const struct session *s)
 {

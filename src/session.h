@@ -97,7 +97,6 @@ const struct dialect *
 		 session_dialect(const struct session *s);
 /* NULL after the end. */
 struct conn	*session_conn(const struct session *s);
-bool		 session_is_live(const struct session *s);
 struct session	*session_next(const struct session *s);
 
 /* What layers above keep with it: freed by them before session_end. */
