@@ -431,8 +431,7 @@ on_unknown(void *arg)
 }
 
 static const struct feed_ops feed_ops = { on_entry, on_notify, on_epoch,
-	on_missed,
-	on_ready, on_stamp, on_unknown };
+	on_missed, on_ready, on_stamp, on_unknown };
 static const struct hub_ops hub_ops = { client_revoked, client_kicked,
 	client_config };
 
