@@ -108,10 +108,13 @@ pg_watch(struct pg *pg, short want)
 		event_free(pg->io);
 	pg->io = event_new(pg->base, fd, (short)(want | EV_PERSIST), pg_on_io,
 	    pg);
-	if (pg->io == NULL || event_add(pg->io, NULL) == -1)
-		fatal("msg=\"cannot watch a socket\"");
+	if (pg->io == NULL)
+		fatal("msg=\"event_new failed\"");
 	pg->fd = fd;
 	pg->want = want;
+	/* libpq has closed it after an error, say: the timer gives it up. */
+	if (fd < 0 || event_add(pg->io, NULL) == -1)
+		clock_start(pg->timer, 0);
 }
 
 /* Losing and retrying */
@@ -387,7 +390,7 @@ pg_on_timer(evutil_socket_t fd, short what, void *arg)
 		pg_lost(pg, "no connection in time");
 		break;
 	case PG_UP:
-		pg_lost(pg, "no answer in time");
+		pg_lost(pg, "no answer in time, or no connection");
 		break;
 	}
 }
