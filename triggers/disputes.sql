@@ -42,28 +42,12 @@ CREATE OR REPLACE FUNCTION public.push_join_dispute_chat(user_id text, room text
 RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  of_dispute uuid := public.push_uuid(data ->> 'disputeId');
-  access boolean;
-  rooms text[];
+  of_dispute CONSTANT uuid := public.push_uuid(data ->> 'disputeId');
 BEGIN
-  IF of_dispute IS NULL THEN
-    RETURN public.push_refusal('bad_request', 'Failed to join dispute chat', true);
-  END IF;
-  access := public.push_dispute_access(of_dispute, public.push_uuid(user_id));
-  IF access IS NULL THEN
-    RETURN public.push_refusal('not_found', 'Dispute not found', true);
-  ELSIF NOT access THEN
-    RETURN public.push_refusal('forbidden', 'Access denied to this dispute chat', true);
-  END IF;
-
-  SELECT 'dispute:' || of_dispute || array_agg('peer:' || p ORDER BY p) INTO rooms
-    FROM public.disputes d, unnest(ARRAY[d.client_id, d.performer_id, d.moderator_id]) p
-   WHERE d.id = of_dispute AND p::text <> user_id;
-  RETURN jsonb_build_object(
-    'join', rooms,
-    'emit', jsonb_build_array(jsonb_build_array('joined_dispute_chat',
-              jsonb_build_object('disputeId', of_dispute))),
-    'reply', jsonb_build_object('disputeId', of_dispute));
+  RETURN public.push_join_chat('dispute', of_dispute,
+    public.push_dispute_access(of_dispute, public.push_uuid(user_id)),
+    (SELECT ARRAY[d.client_id, d.performer_id, d.moderator_id] FROM public.disputes d WHERE d.id = of_dispute),
+    user_id);
 END $$;
 COMMENT ON FUNCTION public.push_join_dispute_chat(text, text, jsonb, jsonb) IS
   'Handler of join_dispute_chat {disputeId}: the dispute''s room, and the presence of its other parties.';
@@ -71,34 +55,17 @@ COMMENT ON FUNCTION public.push_join_dispute_chat(text, text, jsonb, jsonb) IS
 CREATE OR REPLACE FUNCTION public.push_leave_dispute_chat(user_id text, room text, data jsonb, ctx jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  left_room text := 'dispute:' || public.push_uuid(data ->> 'disputeId');
 BEGIN
-  IF left_room IS NULL THEN
-    RETURN NULL;
-  END IF;
-  PERFORM public.push_stop_typing(of_session => ctx ->> 'session', of_room => left_room);
-  RETURN jsonb_build_object('leave', jsonb_build_array(left_room));
+  RETURN public.push_leave_chat('dispute', public.push_uuid(data ->> 'disputeId'), ctx ->> 'session');
 END $$;
 COMMENT ON FUNCTION public.push_leave_dispute_chat(text, text, jsonb, jsonb) IS
-  'Handler of leave_dispute_chat {disputeId}.  Presence of the others stays: an order may need it.';
+  'Handler of leave_dispute_chat {disputeId}.';
 
 CREATE OR REPLACE FUNCTION public.push_dispute_typing(user_id text, room text, data jsonb, ctx jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  of_dispute uuid := public.push_room_id('dispute', room);
 BEGIN
-  IF of_dispute IS NULL THEN
-    RETURN public.push_refusal('bad_request', 'disputeId must be the id of a dispute');
-  END IF;
-  IF jsonb_typeof(data -> 'isTyping') IS DISTINCT FROM 'boolean' THEN
-    RETURN public.push_refusal('bad_request', 'isTyping must be true or false');
-  END IF;
-  PERFORM public.push_set_typing(ctx ->> 'session', user_id, room, 'dispute_typing',
-    jsonb_build_object('disputeId', of_dispute, 'userId', user_id),
-    (data ->> 'isTyping')::boolean);
-  RETURN NULL;
+  RETURN public.push_type_in_chat('dispute', user_id, room, data, ctx ->> 'session');
 END $$;
 COMMENT ON FUNCTION public.push_dispute_typing(text, text, jsonb, jsonb) IS
   'Handler of dispute_typing {disputeId, isTyping}.';

@@ -135,6 +135,71 @@ END $$;
 COMMENT ON FUNCTION public.push_disconnect(text, text, jsonb, jsonb) IS
   'A session has ended: it types no more.';
 
+-- The chats of an order and of a dispute are entered, left and typed in alike;
+-- kind is order or dispute, and gives rooms, events and members their names.
+
+CREATE OR REPLACE FUNCTION public.push_join_chat(
+  kind text, id uuid, access boolean, parties uuid[], user_id text)
+RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  subject CONSTANT jsonb := jsonb_build_object(kind || 'Id', id);
+  rooms text[];
+BEGIN
+  IF id IS NULL THEN
+    RETURN public.push_refusal('bad_request', format('Failed to join %s chat', kind), true);
+  ELSIF access IS NULL THEN
+    RETURN public.push_refusal('not_found', initcap(kind) || ' not found', true);
+  ELSIF NOT access THEN
+    RETURN public.push_refusal('forbidden', format('Access denied to this %s chat', kind), true);
+  END IF;
+  SELECT concat(kind, ':', id) || array_agg('peer:' || p ORDER BY p) INTO rooms
+    FROM unnest(parties) p WHERE p::text <> user_id;
+  RETURN jsonb_build_object(
+    'join', rooms,
+    'emit', jsonb_build_array(jsonb_build_array(format('joined_%s_chat', kind), subject)),
+    'reply', subject);
+END $$;
+COMMENT ON FUNCTION public.push_join_chat(text, uuid, boolean, uuid[], text) IS
+  'What join_<kind>_chat answers: the room and the presence of the other parties; access NULL: there is no such chat.';
+
+CREATE OR REPLACE FUNCTION public.push_leave_chat(kind text, id uuid, session text)
+RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  room CONSTANT text := kind || ':' || id;
+BEGIN
+  IF room IS NULL THEN
+    RETURN NULL;
+  END IF;
+  PERFORM public.push_stop_typing(of_session => session, of_room => room);
+  RETURN jsonb_build_object('leave', jsonb_build_array(room));
+END $$;
+COMMENT ON FUNCTION public.push_leave_chat(text, uuid, text) IS
+  'What leave_<kind>_chat answers.  Presence of the others stays: another order or dispute may need it.';
+
+CREATE OR REPLACE FUNCTION public.push_type_in_chat(
+  kind text, user_id text, room text, data jsonb, session text)
+RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  id CONSTANT uuid := public.push_room_id(kind, room);
+BEGIN
+  IF id IS NULL THEN
+    RETURN public.push_refusal('bad_request', format('%sId must be the id of %s %s',
+      kind, CASE kind WHEN 'order' THEN 'an' ELSE 'a' END, kind));
+  END IF;
+  IF jsonb_typeof(data -> 'isTyping') IS DISTINCT FROM 'boolean' THEN
+    RETURN public.push_refusal('bad_request', 'isTyping must be true or false');
+  END IF;
+  PERFORM public.push_set_typing(session, user_id, room, kind || '_typing',
+    jsonb_build_object(kind || 'Id', id, 'userId', user_id),
+    (data ->> 'isTyping')::boolean);
+  RETURN NULL;
+END $$;
+COMMENT ON FUNCTION public.push_type_in_chat(text, text, text, jsonb, text) IS
+  'What <kind>_typing does, for a member of the room.';
+
 -- What an event says of a message
 
 -- Those of one transaction have one created_at: ctid keeps them as written.
@@ -314,19 +379,8 @@ CREATE TRIGGER push_insert AFTER INSERT ON public.message_attachments
 CREATE OR REPLACE FUNCTION public.push_order_typing(user_id text, room text, data jsonb, ctx jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  order_id uuid := public.push_room_id('order', room);
 BEGIN
-  IF order_id IS NULL THEN
-    RETURN public.push_refusal('bad_request', 'orderId must be the id of an order');
-  END IF;
-  IF jsonb_typeof(data -> 'isTyping') IS DISTINCT FROM 'boolean' THEN
-    RETURN public.push_refusal('bad_request', 'isTyping must be true or false');
-  END IF;
-  PERFORM public.push_set_typing(ctx ->> 'session', user_id, room, 'order_typing',
-    jsonb_build_object('orderId', order_id, 'userId', user_id),
-    (data ->> 'isTyping')::boolean);
-  RETURN NULL;
+  RETURN public.push_type_in_chat('order', user_id, room, data, ctx ->> 'session');
 END $$;
 COMMENT ON FUNCTION public.push_order_typing(text, text, jsonb, jsonb) IS
   'Handler of order_typing {orderId, isTyping}.';
@@ -360,6 +414,9 @@ REVOKE ALL ON FUNCTION
   public.push_set_typing(text, text, text, text, jsonb, boolean),
   public.push_stop_typing(text, text, text),
   public.push_disconnect(text, text, jsonb, jsonb),
+  public.push_join_chat(text, uuid, boolean, uuid[], text),
+  public.push_leave_chat(text, uuid, text),
+  public.push_type_in_chat(text, text, text, jsonb, text),
   public.push_attachments(uuid),
   public.push_order_message(jsonb),
   public.push_message_edit(jsonb),

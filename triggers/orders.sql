@@ -34,28 +34,12 @@ CREATE OR REPLACE FUNCTION public.push_join_order_chat(user_id text, room text, 
 RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  of_order uuid := public.push_uuid(data ->> 'orderId');
-  access boolean;
-  rooms text[];
+  of_order CONSTANT uuid := public.push_uuid(data ->> 'orderId');
 BEGIN
-  IF of_order IS NULL THEN
-    RETURN public.push_refusal('bad_request', 'Failed to join order chat', true);
-  END IF;
-  access := public.push_order_access(of_order, public.push_uuid(user_id));
-  IF access IS NULL THEN
-    RETURN public.push_refusal('not_found', 'Order not found', true);
-  ELSIF NOT access THEN
-    RETURN public.push_refusal('forbidden', 'Access denied to this order chat', true);
-  END IF;
-
-  SELECT 'order:' || of_order || array_agg('peer:' || p ORDER BY p) INTO rooms
-    FROM public.orders o, unnest(ARRAY[o.client_id, o.performer_id]) p
-   WHERE o.id = of_order AND p::text <> user_id;
-  RETURN jsonb_build_object(
-    'join', rooms,
-    'emit', jsonb_build_array(jsonb_build_array('joined_order_chat',
-              jsonb_build_object('orderId', of_order))),
-    'reply', jsonb_build_object('orderId', of_order));
+  RETURN public.push_join_chat('order', of_order,
+    public.push_order_access(of_order, public.push_uuid(user_id)),
+    (SELECT ARRAY[o.client_id, o.performer_id] FROM public.orders o WHERE o.id = of_order),
+    user_id);
 END $$;
 COMMENT ON FUNCTION public.push_join_order_chat(text, text, jsonb, jsonb) IS
   'Handler of join_order_chat {orderId}: the order''s room, and the presence of its other parties.';
@@ -63,17 +47,11 @@ COMMENT ON FUNCTION public.push_join_order_chat(text, text, jsonb, jsonb) IS
 CREATE OR REPLACE FUNCTION public.push_leave_order_chat(user_id text, room text, data jsonb, ctx jsonb)
 RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  left_room text := 'order:' || public.push_uuid(data ->> 'orderId');
 BEGIN
-  IF left_room IS NULL THEN
-    RETURN NULL;
-  END IF;
-  PERFORM public.push_stop_typing(of_session => ctx ->> 'session', of_room => left_room);
-  RETURN jsonb_build_object('leave', jsonb_build_array(left_room));
+  RETURN public.push_leave_chat('order', public.push_uuid(data ->> 'orderId'), ctx ->> 'session');
 END $$;
 COMMENT ON FUNCTION public.push_leave_order_chat(text, text, jsonb, jsonb) IS
-  'Handler of leave_order_chat {orderId}.  Presence of the others stays: another order may need it.';
+  'Handler of leave_order_chat {orderId}.';
 
 CREATE OR REPLACE FUNCTION public.push_order_status_history_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
