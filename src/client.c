@@ -45,7 +45,7 @@ struct grant {
 	LIST_ENTRY(grant)	 entry;
 	char			*event;		/* owned; "" for a join */
 	char			*room;		/* owned */
-	char			*answer;	/* owned; the handler's */
+	struct answer		 answer;	/* empty for a join */
 };
 
 /* A room left a moment ago, and how far it was heard. */
@@ -84,7 +84,6 @@ enum client_state {
 	CLIENT_NEW,		/* must show a token */
 	CLIENT_GREETING,	/* the database is asked who it is */
 	CLIENT_LIVE,
-	CLIENT_OVER,
 };
 
 struct client {
@@ -203,13 +202,11 @@ request_end(struct request *q)
 	session_unref(s);
 }
 
-/* The answer is for nobody any more. */
+/* The answer is for nobody any more: the session has ended. */
 static bool
 request_is_stale(const struct request *q)
 {
-	const struct client	*cl = client_of(q->session);
-
-	return cl == NULL || cl->state == CLIENT_OVER;
+	return client_of(q->session) == NULL;
 }
 
 /* Grants, and positions of rooms just left */
@@ -221,7 +218,7 @@ grant_free(struct client *cl, struct grant *g)
 	cl->ngrants--;
 	free(g->event);
 	free(g->room);
-	free(g->answer);
+	answer_free(&g->answer);
 	free(g);
 }
 
@@ -236,9 +233,10 @@ grant_find(const struct client *cl, const char *event, const char *room)
 	return g;
 }
 
+/* Keep a right; takes the answer over (NULL: a join, which has none). */
 static void
 grant_add(struct client *cl, const char *event, const char *room,
-    const char *answer)
+    struct answer *answer)
 {
 	struct grant	*g = grant_find(cl, event, room), *oldest;
 
@@ -254,7 +252,10 @@ grant_add(struct client *cl, const char *event, const char *room,
 	g = xcalloc(1, sizeof(*g));
 	g->event = xstrdup(event);
 	g->room = xstrdup(room);
-	g->answer = xstrdup(answer);
+	if (answer != NULL) {
+		g->answer = *answer;
+		memset(answer, 0, sizeof(*answer));
+	}
 	LIST_INSERT_HEAD(&cl->grants, g, entry);
 	cl->ngrants++;
 }
@@ -313,10 +314,11 @@ left_take(struct client *cl, const char *room, char **epoch)
 
 /* Rooms */
 
+/* Whether there is no room for one more, beside so many on their way in. */
 static bool
-too_many_rooms(struct session *s)
+too_many_rooms(struct session *s, size_t coming)
 {
-	return room_count(s) >= (size_t)cfg->max_rooms;
+	return room_count(s) + coming >= (size_t)cfg->max_rooms;
 }
 
 /*
@@ -333,7 +335,7 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 	char			*kept_epoch = NULL;
 	int64_t			 id, kept;
 
-	if (new && too_many_rooms(s)) {
+	if (new && too_many_rooms(s, 0)) {
 		refuse(s, ref == NULL ? "null" : ref, "too_many",
 		    "too many rooms");
 		return;
@@ -550,7 +552,7 @@ on_authorized(void *arg, const struct pg_result *res)
 	else if (!pg_true(res, 0, 0))
 		refuse(s, q->cmd.ref, "forbidden", "not allowed in this room");
 	else {
-		grant_add(client_of(s), "", q->cmd.room, "");
+		grant_add(client_of(s), "", q->cmd.room, NULL);
 		enter(s, q->cmd.room, q->cmd.ref, q->cmd.since, q->cmd.epoch);
 	}
 	request_end(q);
@@ -582,7 +584,7 @@ client_join(struct session *s, struct command *cmd)
 		return;
 	}
 	/* Those under way count too, or one client could queue any number. */
-	if (room_count(s) + client_of(s)->joins >= (size_t)cfg->max_rooms) {
+	if (too_many_rooms(s, client_of(s)->joins)) {
 		refuse(s, cmd->ref, "too_many", "too many rooms");
 		return;
 	}
@@ -651,10 +653,10 @@ on_handled(void *arg, const char *json)
 		refuse(s, q->cmd.ref, "internal", "internal error");
 		answer_free(&a);
 	} else {
+		apply_answer(s, &a, q->cmd.ref, !q->is_void);
 		if (q->is_join && h != NULL && a.code == NULL &&
 		    q->room != NULL)
-			grant_add(client_of(s), q->cmd.event, q->room, json);
-		apply_answer(s, &a, q->cmd.ref, !q->is_void);
+			grant_add(client_of(s), q->cmd.event, q->room, &a);
 		answer_free(&a);
 	}
 	request_end(q);
@@ -671,16 +673,6 @@ request_send(struct request *q)
 	}
 }
 
-static void
-client_regrant(struct session *s, const struct grant *g, const char *ref)
-{
-	struct answer	a;
-
-	if (answer_parse(&a, g->answer) == 0)
-		apply_answer(s, &a, ref, true);
-	answer_free(&a);
-}
-
 /*
  * The room of a send into room: by the handler's template from the data, else
  * the frame's own.  Returns -1 after refusing.  A join whose data does not
@@ -690,8 +682,7 @@ static int
 send_room(struct session *s, const struct handler *h, struct command *cmd,
     char *room)
 {
-	const char	*wrong;
-	char		*message;
+	char	*message;
 
 	room[0] = '\0';
 	if (h->room == NULL) {
@@ -699,8 +690,7 @@ send_room(struct session *s, const struct handler *h, struct command *cmd,
 			memcpy(room, cmd->room, strlen(cmd->room) + 1);
 		return 0;
 	}
-	if (command_expand(cmd, h->room, room, ROOM_NAME_MAX + 1,
-	    &wrong) == -1) {
+	if (command_expand(cmd, h->room, room, ROOM_NAME_MAX + 1) == -1) {
 		room[0] = '\0';
 		if (!h->member)
 			return 0;
@@ -750,7 +740,7 @@ client_send(struct session *s, struct command *cmd)
 	}
 	if (h->grant && (g = grant_find(client_of(s), cmd->event, room)) !=
 	    NULL) {
-		client_regrant(s, g, cmd->ref);
+		apply_answer(s, &g->answer, cmd->ref, true);
 		return;
 	}
 	q = request_new(s, REQUEST_SEND, cmd);
@@ -898,8 +888,6 @@ client_command(struct session *s, struct command *cmd)
 		else
 			client_do(s, cmd);
 		break;
-	case CLIENT_OVER:
-		break;
 	}
 }
 
@@ -1021,7 +1009,6 @@ client_close(struct session *s)
 		tell_disconnect(s);
 		presence_closed(s);
 	}
-	cl->state = CLIENT_OVER;
 	hub_leave_all(s);
 	while ((p = TAILQ_FIRST(&cl->parked)) != NULL) {
 		TAILQ_REMOVE(&cl->parked, p, entry);
@@ -1041,17 +1028,14 @@ client_close(struct session *s)
 /* Rights that change */
 
 static bool
-answer_has_room(const char *json, const char *room)
+answer_has_room(const struct answer *a, const char *room)
 {
-	struct answer	a;
-	bool		has = false;
-	size_t		i;
+	size_t	i;
 
-	if (answer_parse(&a, json) == 0)
-		for (i = 0; i < a.njoin; i++)
-			has = has || strcmp(a.join[i], room) == 0;
-	answer_free(&a);
-	return has;
+	for (i = 0; i < a->njoin; i++)
+		if (strcmp(a->join[i], room) == 0)
+			return true;
+	return false;
 }
 
 /* Forget what the session may do in a room; "" is every room. */
@@ -1064,7 +1048,7 @@ client_forget(struct client *cl, const char *room)
 	for (g = LIST_FIRST(&cl->grants); g != NULL; g = gnext) {
 		gnext = LIST_NEXT(g, entry);
 		if (room[0] == '\0' || strcmp(g->room, room) == 0 ||
-		    answer_has_room(g->answer, room))
+		    answer_has_room(&g->answer, room))
 			grant_free(cl, g);
 	}
 	for (l = TAILQ_FIRST(&cl->left); l != NULL; l = lnext) {
@@ -1074,13 +1058,6 @@ client_forget(struct client *cl, const char *room)
 	}
 }
 
-static bool
-is_user(const struct session *s, const char *user)
-{
-	return user[0] == '\0' || (session_user(s) != NULL &&
-	    strcmp(session_user(s), user) == 0);
-}
-
 void
 client_revoked(const char *room, const char *user)
 {
@@ -1088,11 +1065,12 @@ client_revoked(const char *room, const char *user)
 	struct request	*q;
 
 	LIST_FOREACH(q, &requests, entry)
-		if (is_user(q->session, user) && (q->type != REQUEST_JOIN ||
-		    room[0] == '\0' || strcmp(q->cmd.room, room) == 0))
+		if (session_is_user(q->session, user) &&
+		    (q->type != REQUEST_JOIN || room[0] == '\0' ||
+		    strcmp(q->cmd.room, room) == 0))
 			q->is_void = true;
 	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
-		if (is_user(s, user))
+		if (session_is_user(s, user))
 			client_forget(client_of(s), room);
 }
 

@@ -56,7 +56,7 @@ struct conn {
 	enum conn_state		  state;
 	bool			  full;
 	bool			  want_write;	/* the socket was full */
-	short			  armed;	/* for what the loop was asked */
+	short			  armed;	/* what the loop was asked */
 	bool			  is_dirty;
 	bool			  told;		/* ops->closed was called */
 	bool			  sent_fin;
@@ -80,7 +80,7 @@ struct conn {
 	size_t			  msg_cap;
 
 	/* output */
-	struct frame		**out;		/* owned; frames from out_head */
+	struct frame		**out;		/* owned; from out_head */
 	uint32_t		  out_head;
 	uint32_t		  out_n;
 	uint32_t		  out_cap;
@@ -769,11 +769,10 @@ conn_send(struct conn *c, struct frame *f)
 		conn_queue(c, f);
 }
 
-void
-conn_send_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
+struct frame *
+conn_message(bool binary, const uint8_t *p, size_t len)
 {
-	if (c->state == CONN_OPEN)
-		conn_send_frame(c, binary ? WS_BINARY : WS_TEXT, p, len);
+	return frame_make(binary ? WS_BINARY : WS_TEXT, p, len);
 }
 
 void

@@ -108,9 +108,10 @@ void	 conn_upgrade(struct conn *c, const struct http_request *req,
  */
 void	 conn_send(struct conn *c, struct frame *f);
 
-/* Send a message of our own: header and payload copied. */
-void	 conn_send_message(struct conn *c, bool binary, const uint8_t *p,
-	    size_t len);
+/* A message as bytes for conn_send, on any number of connections: one
+ * reference, the caller's.  p is copied. */
+struct frame *
+	 conn_message(bool binary, const uint8_t *p, size_t len);
 void	 conn_ping(struct conn *c);
 
 /* Over the high-water mark, and not yet below half of it since. */

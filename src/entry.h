@@ -38,8 +38,8 @@ struct entry {
 	char		*data;		/* JSON text, "null" if there is none */
 	size_t		 data_len;	/* bytes */
 	char		*user;		/* empty: everybody */
-	char		*origin;	/* session that must not get it, or empty */
-	char		*dup;		/* same for rows of one happening, or "" */
+	char		*origin;	/* session that must not get it */
+	char		*dup;		/* one for rows of one happening */
 	size_t		 bytes;		/* what it costs, with a frame */
 	struct frame	*frames[DIALECT_COUNT];	/* owned, NULL until made */
 };

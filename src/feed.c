@@ -325,12 +325,13 @@ feed_entry_from_row(const struct pg_result *res, int row, int column,
 	struct entry_parts	 p;
 	struct entry		*e;
 	const char		*kind = pg_value(res, row, column + 1);
-	int64_t			 bytes = pg_number(res, row, column + 8);
 	char			*cut = NULL;
+	int64_t			 bytes;
 	int			 k;
 
 	if (kind == NULL || (k = entry_kind_parse(kind)) == -1)
 		return NULL;
+	bytes = pg_number(res, row, column + FEED_BYTES);
 	p.kind = (enum entry_kind)k;
 	p.id = pg_number(res, row, column);
 	p.room = pg_value(res, row, column + 2);
@@ -443,7 +444,7 @@ moved_bytes(const struct pg_result *res)
 	int	i;
 
 	for (i = 0; i < pg_rows(res); i++)
-		sum += pg_number(res, i, 2 + 8);
+		sum += pg_number(res, i, 2 + FEED_BYTES);
 	return sum;
 }
 
@@ -522,21 +523,15 @@ feed_send(struct feed *f, const struct pg_stmt *stmt,
 	f->busy = pg_send(f->pg, stmt, params, done, f) == 0;
 }
 
-static const char *
-number(char buf[24], int64_t n)
-{
-	(void)snprintf(buf, 24, "%" PRId64, n);
-	return buf;
-}
-
 static void
 feed_move(struct feed *f)
 {
-	char		 max[24], limit[24], bytes[24];
-	const char	*params[] = { number(max, f->cfg->max_event),
+	char		 max[PG_NUMBER_MAX], limit[PG_NUMBER_MAX],
+			 bytes[PG_NUMBER_MAX];
+	const char	*params[] = { pg_param(max, f->cfg->max_event),
 	    f->xmax == NULL ? "0" : f->xmax, f->xips == NULL ? "{}" : f->xips,
-	    number(limit, f->cfg->move_limit * (f->bulk ? BULK_FACTOR : 1)),
-	    number(bytes, f->bulk ? INT64_MAX : f->cfg->move_bytes) };
+	    pg_param(limit, f->cfg->move_limit * (f->bulk ? BULK_FACTOR : 1)),
+	    pg_param(bytes, f->bulk ? INT64_MAX : f->cfg->move_bytes) };
 
 	if (f->bulk)
 		feed_send(f, &bulk_stmt, params, feed_moved_bulk);
@@ -568,10 +563,11 @@ feed_read_done(void *arg, const struct pg_result *res)
 static void
 feed_read(struct feed *f)
 {
-	char		 max[24], after[24], limit[24], bytes[24];
-	const char	*params[] = { number(max, f->cfg->max_event),
-	    number(after, f->position), number(limit, f->cfg->move_limit),
-	    number(bytes, f->cfg->move_bytes) };
+	char		 max[PG_NUMBER_MAX], after[PG_NUMBER_MAX],
+			 limit[PG_NUMBER_MAX], bytes[PG_NUMBER_MAX];
+	const char	*params[] = { pg_param(max, f->cfg->max_event),
+	    pg_param(after, f->position), pg_param(limit, f->cfg->move_limit),
+	    pg_param(bytes, f->cfg->move_bytes) };
 
 	feed_send(f, &read_stmt, params, feed_read_done);
 }
@@ -729,13 +725,13 @@ feed_presence(struct feed *f)
 static void
 feed_purge(struct feed *f)
 {
-	char		 rows[24];
+	char		 rows[PG_NUMBER_MAX];
 	char		*retain;
 	const char	*params[2];
 
 	retain = xasprintf("%" PRId64 " s", f->cfg->retain_ms / 1000);
 	params[0] = retain;
-	params[1] = number(rows, PURGE_ROWS);
+	params[1] = pg_param(rows, PURGE_ROWS);
 	feed_send(f, &purge_stmt, params, feed_purged);
 	free(retain);
 }
@@ -756,13 +752,13 @@ static void
 feed_stamp_send(struct feed *f)
 {
 	struct feed_stamp	 st = { 0, "{}" };
-	char			 n[24];
+	char			 n[PG_NUMBER_MAX];
 	const char		*params[5];
 
 	f->ops->stamp(f->arg, &st);
 	params[0] = f->node;
 	params[1] = f->leading ? "true" : "false";
-	params[2] = number(n, st.connections);
+	params[2] = pg_param(n, st.connections);
 	params[3] = st.backends;
 	params[4] = PACKAGE_VERSION;
 	feed_send(f, &stamp_stmt, params, feed_stamped);
@@ -771,8 +767,8 @@ feed_stamp_send(struct feed *f)
 static void
 feed_tell_followers(struct feed *f)
 {
-	char		 n[24];
-	const char	*params[] = { number(n, f->position) };
+	char		 n[PG_NUMBER_MAX];
+	const char	*params[] = { pg_param(n, f->position) };
 
 	feed_send(f, &ring_stmt, params, feed_done);
 }

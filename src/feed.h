@@ -81,7 +81,7 @@ struct entry	*feed_ring_get(const struct feed *f, int64_t index);
 	" WHEN kind IN ('revoke', 'kick') THEN data ->> 'reason'"	\
 	" WHEN bytes <= $1 THEN data::text END,"			\
 	" user_id, origin, dup, bytes"
-#define FEED_NCOLUMNS	9
+#define FEED_BYTES	8		/* which of them is bytes, from 0 */
 
 struct pg_result;
 struct entry	*feed_entry_from_row(const struct pg_result *res, int row,

@@ -127,8 +127,8 @@ call_end(struct call_list *list, struct call *c, const char *answer)
 static void
 batch_failed(void)
 {
-	static const char	 internal[] = "{\"error\":{\"code\":\"internal\","
-	    "\"message\":\"internal error\"}}";
+	static const char	 internal[] = "{\"error\":"
+	    "{\"code\":\"internal\",\"message\":\"internal error\"}}";
 	struct call		*c = TAILQ_FIRST(&running);
 
 	if (c != NULL && TAILQ_NEXT(c, entry) == NULL) {

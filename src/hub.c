@@ -12,7 +12,6 @@
 
 #include <sys/queue.h>
 #include <event2/event.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,18 +62,23 @@ static void	hub_run_reads(void);
 
 /* Giving */
 
-/* Hand a logged event to a member: it has heard it then, or must not. */
+/* Send it, but not to whom it came from, nor one happening twice. */
 static void
-member_give(struct member *m, struct entry *e)
+hub_send(struct session *s, struct entry *e)
 {
-	struct session	*s = m->session;
-
-	m->last = e->id;
 	if (e->origin[0] != '\0' && strcmp(e->origin, session_id(s)) == 0)
 		return;
 	if (e->dup[0] != '\0' && session_seen(s, e->dup))
 		return;
 	session_send_entry(s, e);
+}
+
+/* Hand a logged event to a member: it has heard it then, or must not. */
+static void
+member_give(struct member *m, struct entry *e)
+{
+	m->last = e->id;
+	hub_send(m->session, e);
 }
 
 static void
@@ -108,13 +112,9 @@ hub_signal(struct entry *e)
 		return;
 	LIST_FOREACH(m, &r->members, by_room) {
 		s = m->session;
-		if (m->behind || session_is_full(s) ||
-		    strcmp(e->origin, session_id(s)) == 0 ||
-		    !session_mark(s, signals))
-			continue;
-		if (e->dup[0] != '\0' && session_seen(s, e->dup))
-			continue;
-		session_send_entry(s, e);
+		if (!m->behind && !session_is_full(s) &&
+		    session_mark(s, signals))
+			hub_send(s, e);
 	}
 }
 
@@ -231,7 +231,7 @@ catchup_give(struct catchup *c, const struct pg_result *res)
 			continue;
 		member_give(m, e);
 		entry_unref(e);
-		bytes += pg_number(res, i, 1 + 8);
+		bytes += pg_number(res, i, 1 + FEED_BYTES);
 		n++;
 	}
 	if (n < cfg->catchup_limit && bytes < cfg->move_bytes)
@@ -272,17 +272,17 @@ catchup_done(void *arg, const struct pg_result *res)
 static int
 catchup_send(struct catchup *c)
 {
-	char		 max[24], last[24], upto[24], limit[24], bytes[24];
-	const char	*params[] = { max, c->member->room->name, last, upto,
-	    limit, bytes };
+	char		 max[PG_NUMBER_MAX], last[PG_NUMBER_MAX],
+			 upto[PG_NUMBER_MAX], limit[PG_NUMBER_MAX],
+			 bytes[PG_NUMBER_MAX];
+	const char	*params[] = { pg_param(max, cfg->max_event),
+	    c->member->room->name, pg_param(last, c->member->last),
+	    pg_param(upto, feed_position(feed)),
+	    pg_param(limit, cfg->catchup_limit),
+	    pg_param(bytes, cfg->move_bytes) };
 
 	c->last = c->member->last;
 	c->upto = feed_position(feed);
-	(void)snprintf(max, sizeof(max), "%" PRId64, cfg->max_event);
-	(void)snprintf(last, sizeof(last), "%" PRId64, c->last);
-	(void)snprintf(upto, sizeof(upto), "%" PRId64, c->upto);
-	(void)snprintf(limit, sizeof(limit), "%" PRId64, cfg->catchup_limit);
-	(void)snprintf(bytes, sizeof(bytes), "%" PRId64, cfg->move_bytes);
 	return pg_send(query, &read_stmt, params, catchup_done, c);
 }
 
@@ -312,12 +312,6 @@ hub_on_retry(evutil_socket_t fd, short what, void *arg)
 
 /* What changes rights */
 
-static bool
-concerns(const struct entry *e, const struct session *s)
-{
-	return e->user[0] == '\0' || strcmp(e->user, session_user(s)) == 0;
-}
-
 static void
 member_evict(struct member *m, const char *reason)
 {
@@ -342,7 +336,7 @@ hub_revoke(const struct entry *e)
 	for (m = r == NULL ? NULL : LIST_FIRST(&r->members); m != NULL;
 	    m = next) {
 		next = LIST_NEXT(m, by_room);
-		if (concerns(e, m->session))
+		if (session_is_user(m->session, e->user))
 			member_evict(m, reason_of(e));
 	}
 	ops->revoked(e->room, e->user);

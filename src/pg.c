@@ -19,6 +19,7 @@
 #include <event2/event.h>
 #include <event2/util.h>
 #include <libpq-fe.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ struct pg {
 	enum pg_state		 state;
 	int64_t			 delay_ms;
 	int64_t			 up_ms;		/* when it came up */
-	bool			 complained;	/* this outage has been logged */
+	bool			 complained;	/* the log knows */
 	bool			 freeing;
 	int			 fd;		/* what io watches */
 	short			 want;		/* what io asks for */
@@ -184,7 +185,7 @@ pg_lost(struct pg *pg, const char *why)
 	pg_disconnect(pg);
 	while ((q = TAILQ_FIRST(&pg->queue)) != NULL)
 		pg_answer(pg, q, NULL);
-	if (was_up)
+	if (was_up && pg->ops->down != NULL)
 		pg->ops->down(pg->arg);
 	if (!pg->freeing)
 		pg_wait(pg);
@@ -768,6 +769,13 @@ pg_send(struct pg *pg, const struct pg_stmt *stmt, const char *const *params,
 	/* Written now, or when the loop says so: never answered from here. */
 	pg_watch(pg, PQflush(pg->conn) == 0 ? EV_READ : EV_READ | EV_WRITE);
 	return 0;
+}
+
+const char *
+pg_param(char out[PG_NUMBER_MAX], int64_t n)
+{
+	(void)snprintf(out, PG_NUMBER_MAX, "%" PRId64, n);
+	return out;
 }
 
 bool

@@ -38,7 +38,8 @@ typedef void	 (*pg_done)(void *arg, const struct pg_result *res);
 struct pg_ops {
 	/* The connection is there; nothing has been sent on it yet. */
 	void	(*up)(void *arg);
-	/* It is gone; every outstanding statement has been answered. */
+	/* It is gone; every outstanding statement has been answered.  May be
+	 * NULL. */
 	void	(*down)(void *arg);
 	/* A notification; may be NULL.  pid is the notifying backend's. */
 	void	(*notify)(void *arg, const char *channel, const char *payload,
@@ -68,6 +69,10 @@ void		 pg_free(struct pg *pg);
  */
 int		 pg_send(struct pg *pg, const struct pg_stmt *stmt,
 		    const char *const *params, pg_done done, void *arg);
+
+/* A number as a parameter; out is returned. */
+#define PG_NUMBER_MAX	24		/* bytes, with its NUL */
+const char	*pg_param(char out[PG_NUMBER_MAX], int64_t n);
 
 bool		 pg_is_up(const struct pg *pg);
 /* Statements sent and not answered. */

@@ -12,10 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frame.h"
+#include "conn.h"
 #include "proto.h"
 #include "room.h"
-#include "ws.h"
 #include "xmalloc.h"
 
 #define EVENT_NAME_MAX	200		/* bytes, as pgpush.on allows */
@@ -92,14 +91,8 @@ begin(const char *start)
 static struct frame *
 finish(void)
 {
-	struct frame	*f;
-	size_t		 n;
-
 	text_add(&out, "}");
-	f = frame_new(ws_header_size(out.len) + out.len);
-	n = ws_header_write(f->data, WS_TEXT, out.len);
-	memcpy(f->data + n, out.buf, out.len);
-	return f;
+	return conn_message(false, (const uint8_t *)out.buf, out.len);
 }
 
 static void
@@ -319,9 +312,10 @@ text_has_nul(const char *s)
  * another type, or longer than max bytes, or empty, makes the command bad.
  */
 static void
-get_string(struct command *cmd, const char *name, size_t max, char **s)
+get_string(struct command *cmd, const json_t *json, const char *name,
+    size_t max, char **s)
 {
-	const json_t	*j = json_object_get(cmd->json, name);
+	const json_t	*j = json_object_get(json, name);
 
 	if (j == NULL || json_is_null(j))
 		return;
@@ -334,9 +328,9 @@ get_string(struct command *cmd, const char *name, size_t max, char **s)
 }
 
 static void
-get_since(struct command *cmd)
+get_since(struct command *cmd, const json_t *json)
 {
-	const json_t	*j = json_object_get(cmd->json, "since");
+	const json_t	*j = json_object_get(json, "since");
 
 	if (j == NULL || json_is_null(j))
 		return;
@@ -347,9 +341,9 @@ get_since(struct command *cmd)
 }
 
 static void
-get_ref(struct command *cmd)
+get_ref(struct command *cmd, const json_t *json)
 {
-	const json_t	*j = json_object_get(cmd->json, "ref");
+	const json_t	*j = json_object_get(json, "ref");
 	char		*text;
 
 	if (json_is_number(j) || json_is_string(j)) {
@@ -366,7 +360,7 @@ get_ref(struct command *cmd)
 }
 
 static void
-get_type(struct command *cmd)
+get_type(struct command *cmd, const json_t *json)
 {
 	static const struct {
 		const char		*name;
@@ -381,7 +375,7 @@ get_type(struct command *cmd)
 	const char	*name;
 	size_t		 i;
 
-	name = json_string_value(json_object_get(cmd->json, "type"));
+	name = json_string_value(json_object_get(json, "type"));
 	cmd->type = COMMAND_BAD;
 	for (i = 0; name != NULL && i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(types[i].name, name) == 0)
@@ -410,76 +404,82 @@ missing(const struct command *cmd)
 }
 
 /*
- * Parse the text.  jansson holds 64-bit integers and doubles; what is larger
- * is JSON all the same, so it is read as well as can be, to be refused by its
- * ref.
+ * Parse the text; NULL if it is not JSON.  jansson holds 64-bit integers and
+ * doubles; what is larger is JSON all the same, so it is read as well as can
+ * be, and cmd->wrong says why it is to be refused.
  */
-static int
+static json_t *
 load(struct command *cmd, const char *p, size_t len)
 {
-	json_error_t	err;
+	json_error_t	 err;
+	json_t		*j = json_loadb(p, len, JSON_ALLOW_NUL, &err);
 
-	cmd->json = json_loadb(p, len, JSON_ALLOW_NUL, &err);
-	if (cmd->json != NULL)
-		return json_is_object(cmd->json) ? 0 : -1;
+	if (j != NULL)
+		return j;
 	if (json_error_code(&err) == json_error_null_byte_in_key)
 		cmd->wrong = "a name, which holds a NUL";
 	else if (json_error_code(&err) == json_error_numeric_overflow) {
 		cmd->wrong = "a number, which is too large";
-		cmd->json = json_loadb(p, len, JSON_ALLOW_NUL |
+		j = json_loadb(p, len, JSON_ALLOW_NUL |
 		    JSON_DECODE_INT_AS_REAL, &err);
 	}
-	if (cmd->wrong != NULL && cmd->json == NULL)
-		cmd->json = json_object();
-	return json_is_object(cmd->json) ? 0 : -1;
+	return j == NULL && cmd->wrong != NULL ? json_object() : j;
 }
 
 static void
-get_data(struct command *cmd)
+get_data(struct command *cmd, const json_t *json)
 {
-	const json_t	*data = json_object_get(cmd->json, "data");
+	const json_t	*data = json_object_get(json, "data");
 
 	cmd->data = data == NULL ? xstrdup("null") : dump(data);
 	if (text_has_nul(cmd->data))
 		cmd->wrong = "data";
 }
 
-int
-proto_parse(struct command *cmd, const char *p, size_t len)
+/* Take the fields; cmd->wrong may be set already. */
+static void
+get_fields(struct command *cmd, const json_t *json, size_t len)
 {
-	memset(cmd, 0, sizeof(*cmd));
-	cmd->since = -1;
-	if (load(cmd, p, len) == -1)
-		return -1;
-	cmd->ref = xstrdup("null");
 	if (cmd->wrong == NULL)
-		get_type(cmd);
-	else
-		cmd->type = COMMAND_BAD;
-	get_ref(cmd);
-	get_since(cmd);
-	get_string(cmd, "token", len, &cmd->token);
-	get_string(cmd, "room", ROOM_NAME_MAX, &cmd->room);
-	get_string(cmd, "event", EVENT_NAME_MAX, &cmd->event);
-	get_string(cmd, "key", KEY_MAX, &cmd->key);
-	get_string(cmd, "epoch", REF_MAX, &cmd->epoch);
+		get_type(cmd, json);
+	get_ref(cmd, json);
+	get_since(cmd, json);
+	get_string(cmd, json, "token", len, &cmd->token);
+	get_string(cmd, json, "room", ROOM_NAME_MAX, &cmd->room);
+	get_string(cmd, json, "event", EVENT_NAME_MAX, &cmd->event);
+	get_string(cmd, json, "key", KEY_MAX, &cmd->key);
+	get_string(cmd, json, "epoch", REF_MAX, &cmd->epoch);
 	if (cmd->room != NULL && !room_name_ok(cmd->room))
 		cmd->wrong = "room";
-	get_data(cmd);
+	get_data(cmd, json);
 	if (cmd->wrong == NULL)
 		cmd->wrong = missing(cmd);
 	if (cmd->wrong != NULL)
 		cmd->type = COMMAND_BAD;
+}
+
+int
+proto_parse(struct command *cmd, const char *p, size_t len)
+{
+	json_t	*json;
+	int	 r = -1;
+
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->since = -1;
+	json = load(cmd, p, len);
+	if (json_is_object(json)) {
+		cmd->ref = xstrdup("null");
+		get_fields(cmd, json, len);
+		r = 0;
+	}
 	/* A command may wait, and parsed it is ten times as large. */
-	json_decref(cmd->json);
-	cmd->json = NULL;
-	return 0;
+	json_decref(json);
+	return r;
 }
 
 void
 command_free(struct command *cmd)
 {
-	json_decref(cmd->json);
 	free(cmd->ref);
 	free(cmd->token);
 	free(cmd->room);
@@ -518,21 +518,19 @@ add_field_of(struct text *t, const json_t *data, const char *p, size_t len)
 
 int
 command_expand(const struct command *cmd, const char *template, char *room,
-    size_t size, const char **wrong)
+    size_t size)
 {
 	json_t		*data = json_loads(cmd->data, JSON_DECODE_ANY, NULL);
 	struct text	 t = { NULL, 0, 0 };
 	const char	*p = template, *end;
 	int		 r = 0;
 
-	*wrong = template;
 	text_add(&t, "");
 	while (r == 0 && *p != '\0') {
 		if (*p != '{' || (end = strchr(p, '}')) == NULL) {
 			text_add_bytes(&t, p++, 1);
 			continue;
 		}
-		*wrong = p;
 		r = add_field_of(&t, data, p + 1, (size_t)(end - p - 1));
 		p = end + 1;
 	}

@@ -34,7 +34,6 @@ struct command {
 	char		*epoch;
 	int64_t		 since;		/* -1: none */
 	const char	*wrong;		/* what is bad about a COMMAND_BAD */
-	struct json_t	*json;		/* for proto_parse, NULL after it */
 };
 
 /*
@@ -47,12 +46,11 @@ void	 command_free(struct command *cmd);
 
 /*
  * Fill a room template such as order:{orderId} from the command's data into
- * out[size].  Each value must be a string or an integer without a colon, and
- * not empty.  Returns -1 and the name of the field that is not.
+ * out[size].  Returns -1 if a value is not a string or an integer, or empty,
+ * or has a colon, or if what comes out is no room's name.
  */
 int	 command_expand(const struct command *cmd, const char *template,
-	    char *out, size_t size, const char **wrong)
-    __attribute__((warn_unused_result));
+	    char *out, size_t size) __attribute__((warn_unused_result));
 
 /* The dialect: frames of WebSocket text messages. */
 extern const struct dialect proto_dialect;

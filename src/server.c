@@ -443,13 +443,7 @@ on_query_up(void *arg)
 	hub_query_up();
 }
 
-static void
-on_query_down(void *arg)
-{
-	(void)arg;
-}
-
-static const struct pg_ops query_ops = { on_query_up, on_query_down, NULL };
+static const struct pg_ops query_ops = { on_query_up, NULL, NULL };
 
 /* The end */
 

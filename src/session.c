@@ -124,6 +124,13 @@ session_user(const struct session *s)
 	return s->user;
 }
 
+bool
+session_is_user(const struct session *s, const char *user)
+{
+	return user[0] == '\0' ||
+	    (s->user != NULL && strcmp(s->user, user) == 0);
+}
+
 const char *
 session_claims(const struct session *s)
 {

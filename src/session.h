@@ -87,6 +87,8 @@ void		 session_end(struct session *s);
 
 const char	*session_id(const struct session *s);
 const char	*session_user(const struct session *s);	/* NULL: not yet */
+/* Whether it is this user's; "" is every user. */
+bool		 session_is_user(const struct session *s, const char *user);
 const char	*session_claims(const struct session *s);	/* JSON text */
 int64_t		 session_exp(const struct session *s);	/* Unix time */
 int64_t		 session_since(const struct session *s);	/* Unix time */

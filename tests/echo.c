@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "conn.h"
+#include "frame.h"
 #include "log.h"
 #include "sock.h"
 #include "ws.h"
@@ -39,7 +40,10 @@ on_request(struct conn *c, const struct http_request *req)
 static void
 on_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
 {
-	conn_send_message(c, binary, p, len);
+	struct frame	*f = conn_message(binary, p, len);
+
+	conn_send(c, f);
+	frame_unref(f);
 }
 
 static void

@@ -52,7 +52,6 @@ command_check(const struct command *cmd)
 	};
 	const struct dialect		*d = &proto_dialect;
 	char				 room[ROOM_NAME_MAX + 1];
-	const char			*wrong;
 	size_t				 i;
 
 	must(cmd->ref != NULL && cmd->data != NULL && cmd->since >= -1);
@@ -71,8 +70,8 @@ command_check(const struct command *cmd)
 	frame_check(d->error(cmd->ref, "bad_request",
 	    cmd->wrong != NULL ? cmd->wrong : ""));
 	for (i = 0; i < sizeof(templates) / sizeof(templates[0]); i++)
-		if (command_expand(cmd, templates[i], room, sizeof(room),
-		    &wrong) == 0)
+		if (command_expand(cmd, templates[i], room,
+		    sizeof(room)) == 0)
 			must(room_name_ok(room));
 }
 
