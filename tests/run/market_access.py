@@ -57,20 +57,19 @@ def role_of_the_table(w):
     enter(d, "order", ORDER)
 
 
-@case
-def order_chat(w):
-    """client, performer and admin enter an order's chat, others do not"""
+def chat(w, kind, id, allowed):
+    """These enter, by the handler and by a join, and hear it; others do not."""
+    room = kind + ":" + id
     for user in NAMES:
         for event in (True, False):
             c = w.client(user)
-            may = user in (CLIENT, PERFORMER, ADMIN)
-            room = "order:" + ORDER
+            may = user in allowed
             if may and event:
-                same(enter(c, "order", ORDER), room, "room")
+                same(enter(c, kind, id), room, "room")
             elif may:
                 c.join(room)
             elif event:
-                refused(c, "order", ORDER, DENIED % "order")
+                refused(c, kind, id, DENIED % kind)
             else:
                 c.refused("forbidden", type="join", room=room)
             w.emit(room, "probe", {"user": user})
@@ -79,6 +78,12 @@ def order_chat(w):
                 if f["type"] == "event"]
             same(got, ["probe", "end"] if may else ["end"],
                 "events of the " + NAMES[user])
+
+
+@case
+def order_chat(w):
+    """client, performer and admin enter an order's chat, others do not"""
+    chat(w, "order", ORDER, (CLIENT, PERFORMER, ADMIN))
 
 
 @case
@@ -95,25 +100,7 @@ def order_without_performer(w):
 @case
 def dispute_chat(w):
     """client, performer, moderator and admin enter a dispute's chat"""
-    for user in NAMES:
-        for event in (True, False):
-            c = w.client(user)
-            may = user != STRANGER
-            room = "dispute:" + DISPUTE
-            if may and event:
-                same(enter(c, "dispute", DISPUTE), room, "room")
-            elif may:
-                c.join(room)
-            elif event:
-                refused(c, "dispute", DISPUTE, DENIED % "dispute")
-            else:
-                c.refused("forbidden", type="join", room=room)
-            w.emit(room, "probe", {"user": user})
-            w.emit("user:" + user, "end", {})
-            got = [f["event"] for f in c.until(event="end")
-                if f["type"] == "event"]
-            same(got, ["probe", "end"] if may else ["end"],
-                "events of the " + NAMES[user])
+    chat(w, "dispute", DISPUTE, (CLIENT, PERFORMER, MODERATOR, ADMIN))
 
 
 @case

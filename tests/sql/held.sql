@@ -4,15 +4,7 @@
 \set VERBOSITY terse
 SET client_min_messages = error;
 SET lock_timeout = '10 s';  -- nothing here may wait
-CREATE EXTENSION IF NOT EXISTS dblink;
-
-CREATE SCHEMA t;
-CREATE FUNCTION t.other(sql text) RETURNS text LANGUAGE sql AS $$
-  SELECT v FROM dblink('other', sql) AS x (v text)
-$$;
-SELECT dblink_connect('other', format('host=%s port=%s dbname=%s user=%s',
-  split_part(current_setting('unix_socket_directories'), ',', 1),
-  current_setting('port'), current_database(), current_user)) \g /dev/null
+\ir lib/other.psql
 SELECT dblink_exec('other', 'SET client_min_messages = error') \g /dev/null
 
 -- A message and its attachments, as an application has them.

@@ -3,23 +3,7 @@
 \set QUIET 1
 \set VERBOSITY terse
 SET client_min_messages = error;
-CREATE EXTENSION IF NOT EXISTS dblink;
-
-CREATE SCHEMA t;
-CREATE FUNCTION t.other(sql text) RETURNS text LANGUAGE sql AS $$
-  SELECT v FROM dblink('other', sql) AS x (v text)
-$$;
-CREATE FUNCTION t.told() RETURNS text[] LANGUAGE plpgsql AS $$
-DECLARE
-  r text[];
-BEGIN
-  PERFORM t.other('SELECT 1');  -- an answer brings along what came before it
-  SELECT array_agg(extra) INTO r FROM dblink_get_notify('other');
-  RETURN coalesce(r, '{}');
-END $$;
-SELECT dblink_connect('other', format('host=%s port=%s dbname=%s user=%s',
-  split_part(current_setting('unix_socket_directories'), ',', 1),
-  current_setting('port'), current_database(), current_user)) \g /dev/null
+\ir lib/other.psql
 SELECT dblink_exec('other', 'LISTEN pgpush') \g /dev/null
 
 -- What the registered functions are told, since it was last asked.
