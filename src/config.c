@@ -49,6 +49,7 @@ struct setting {
 
 static const struct setting settings[] = {
 	{ "listen", KIND_ADDRESSES, AT(listen), "127.0.0.1:8081", 0, 0, NULL },
+	{ "reuse_port", KIND_CHOICE, AT(reuse_port), "no", 0, 0, "no yes" },
 	{ "origins", KIND_TEXT, AT(origins), "", 0, 0, NULL },
 	{ "max_connections", KIND_NUMBER, AT(max_connections), "10000",
 	    0, 1000000, NULL },
@@ -56,6 +57,8 @@ static const struct setting settings[] = {
 	    KIB, 64 * MIB, NULL },
 	{ "output_high", KIND_BYTES, AT(output_high), "1M",
 	    4 * KIB, GIB, NULL },
+	{ "stall_timeout", KIND_TIME, AT(stall_timeout_ms), "5m",
+	    SEC, DAY, NULL },
 	{ "auth_timeout", KIND_TIME, AT(auth_timeout_ms), "10s",
 	    100, 10 * MIN, NULL },
 	{ "ping_interval", KIND_TIME, AT(ping_interval_ms), "25s",
@@ -68,6 +71,7 @@ static const struct setting settings[] = {
 
 	{ "database", KIND_SECRET, AT(database), "dbname=pgpush",
 	    0, 0, NULL },
+	{ "follow_dsn", KIND_SECRET, AT(follow_dsn), "", 0, 0, NULL },
 	{ "sql_dir", KIND_TEXT, AT(sql_dir), PGPUSH_SQL_DIR, 0, 0, NULL },
 	{ "node", KIND_TEXT, AT(node), "", 0, 0, NULL },
 	{ "reconnect_min", KIND_TIME, AT(reconnect_min_ms), "100ms",
@@ -94,6 +98,7 @@ static const struct setting settings[] = {
 	    1, 1000000, NULL },
 	{ "ring_bytes", KIND_BYTES, AT(ring_bytes), "16M",
 	    4 * KIB, 16 * GIB, NULL },
+	{ "heartbeat", KIND_TIME, AT(heartbeat_ms), "1s", 100, HOUR, NULL },
 	{ "move_interval", KIND_TIME, AT(move_interval_ms), "5ms",
 	    1, SEC, NULL },
 	{ "move_limit", KIND_NUMBER, AT(move_limit), "5000",

@@ -14,10 +14,12 @@
 struct config {
 	/* network */
 	char		*listen;		/* "host:port, host:port" */
+	int64_t		 reuse_port;		/* 0 or 1 */
 	char		*origins;		/* list, empty: any */
 	int64_t		 max_connections;
 	int64_t		 max_message;		/* bytes, one message in */
 	int64_t		 output_high;		/* bytes, queued out */
+	int64_t		 stall_timeout_ms;
 	int64_t		 auth_timeout_ms;
 	int64_t		 ping_interval_ms;
 	int64_t		 drain_timeout_ms;
@@ -25,6 +27,7 @@ struct config {
 	int64_t		 message_rate;		/* of one session, a second */
 	/* database */
 	char		*database;		/* libpq conninfo */
+	char		*follow_dsn;		/* of a replica; empty: none */
 	char		*sql_dir;
 	char		*node;			/* empty: host:pid */
 	int64_t		 reconnect_min_ms;
@@ -43,6 +46,7 @@ struct config {
 	int64_t		 max_event;		/* bytes of data */
 	int64_t		 ring_events;
 	int64_t		 ring_bytes;
+	int64_t		 heartbeat_ms;
 	int64_t		 move_interval_ms;
 	int64_t		 move_limit;		/* rows */
 	int64_t		 move_bytes;
