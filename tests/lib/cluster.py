@@ -33,12 +33,19 @@ full_page_writes = off
 max_connections = 200
 max_prepared_transactions = 10
 max_wal_size = '2GB'
+wal_keep_size = '1GB'
 shared_buffers = '64MB'
 autovacuum = on
 log_min_messages = warning
 log_line_prefix = '%m [%p] %u@%d '
 lc_messages = 'C'
 timezone = 'Asia/Kathmandu'
+"""
+
+# What a replica has besides: it is quick to connect again.
+REPLICA = """
+hot_standby = on
+wal_retrieve_retry_interval = '100ms'
 """
 
 # A zone with 5:45 of offset: a time that is printed in the server's zone
@@ -149,6 +156,71 @@ class Cluster:
             self.keeper.stdout.close()
             self.keeper = None
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+
+class Replica(Cluster):
+    """A cluster that is a streaming replica of another, until promote()."""
+
+    def __init__(self, where, keeper=None):
+        super().__init__(where, keeper)
+        self.source = self.ask("SHOW primary_conninfo")
+
+    def ask(self, text, cluster=None):
+        """One value, from a connection of its own to this cluster."""
+        from . import database
+        rows = database.admin(cluster or self, text)
+        return rows[0][0] if rows else None
+
+    def until(self, text, what, limit=60):
+        """Until a query of one boolean says true."""
+        from .tap import wait_for
+        wait_for(lambda: self.ask(text), what, limit)
+
+    def receiving(self):
+        """Until it streams from its primary."""
+        self.until("SELECT count(*) > 0 FROM pg_stat_wal_receiver WHERE "
+            "status = 'streaming'", "the replica to stream")
+
+    def stop_receiving(self):
+        """Cut it off from its primary: what is written now it never sees."""
+        self.set_source("")
+        self.until("SELECT count(*) = 0 FROM pg_stat_wal_receiver",
+            "the replica to be cut off")
+
+    def receive_again(self):
+        self.set_source(self.source)
+        self.receiving()
+
+    def set_source(self, conninfo):
+        self.ask("ALTER SYSTEM SET primary_conninfo = '%s'"
+            % conninfo.replace("'", "''"))
+        self.ask("SELECT pg_reload_conf()")
+
+    def wait_replayed(self, primary, limit=60):
+        """Until it shows what the primary has committed up to now."""
+        at = self.ask("SELECT pg_current_wal_lsn()", primary)
+        self.until("SELECT pg_last_wal_replay_lsn() >= '%s'" % at,
+            "the replica to replay up to " + at, limit)
+
+    def pause_replay(self):
+        """It goes on receiving, but shows nothing new."""
+        self.ask("SELECT pg_wal_replay_pause()")
+        self.until("SELECT pg_get_wal_replay_pause_state() = 'paused'",
+            "the replay to pause")
+
+    def resume_replay(self):
+        self.ask("SELECT pg_wal_replay_resume()")
+
+    def promote(self):
+        """Make it a primary, on a new timeline, that can be written to."""
+        self.pg_ctl("promote")
+        self.until("SELECT NOT pg_is_in_recovery()", "the promotion")
+
 
 class _Lock:
     def __init__(self, path):
@@ -163,18 +235,40 @@ class _Lock:
         self.file.close()
 
 
-def make(settings=""):
-    """A new cluster with a keeper of its own."""
+def keep(order):
+    """A keeper that has made what the order says: (where it is, keeper)."""
     keeper = subprocess.Popen([sys.executable, os.path.abspath(__file__)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
         close_fds=True)
-    keeper.stdin.write(json.dumps(settings).encode() + b"\n")
+    keeper.stdin.write(json.dumps(order).encode() + b"\n")
     keeper.stdin.flush()
     line = keeper.stdout.readline()
     if not line:
         raise RuntimeError("no cluster: its keeper ended with status %s"
             % keeper.wait())
-    return Cluster(json.loads(line), keeper)
+    return json.loads(line), keeper
+
+
+def make(settings=""):
+    """A new cluster with a keeper of its own."""
+    return Cluster(*keep({"settings": settings}))
+
+
+def replica(primary, settings=""):
+    """A new streaming replica, hot standby, with a keeper of its own."""
+    r = Replica(*keep({"settings": settings, "primary": primary.where}))
+    r.receiving()
+    return r
+
+
+def dsn_of(clusters, dbname, user, **more):
+    """One connection string with several hosts, in this order."""
+    text = "host=%s port=%s dbname=%s user=%s" % (
+        ",".join("127.0.0.1" for _ in clusters),
+        ",".join(str(c.port) for c in clusters), dbname, user)
+    for key, value in more.items():
+        text += " %s=%s" % (key, value)
+    return text
 
 
 def get():
@@ -187,7 +281,7 @@ def get():
 
 # ---- the keeper ------------------------------------------------------------
 
-def keeper_make(settings):
+def keeper_make(order):
     top = tempfile.mkdtemp(prefix="pgpush-test.", dir="/tmp")
     where = {"dir": top, "data": os.path.join(top, "data"),
         "port": free_port(), "bin": bindir()}
@@ -195,14 +289,21 @@ def keeper_make(settings):
         if os.geteuid() == 0:
             user = pwd.getpwnam("postgres")
             os.chown(top, user.pw_uid, user.pw_gid)
-        run_quiet([os.path.join(where["bin"], "initdb"), "-D", where["data"],
-            "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale",
-            "--no-sync"], "initdb")
+        primary = order.get("primary")
+        if primary is None:
+            run_quiet([os.path.join(where["bin"], "initdb"), "-D",
+                where["data"], "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                "--no-locale", "--no-sync"], "initdb")
+        else:
+            run_quiet([os.path.join(where["bin"], "pg_basebackup"), "-D",
+                where["data"], "-R", "-X", "stream", "-c", "fast",
+                "--no-sync", "-d", "host=%s port=%d user=postgres"
+                % (primary["dir"], primary["port"])], "pg_basebackup")
         with open(os.path.join(where["data"], "postgresql.conf"), "a") as f:
-            f.write(SETTINGS)
+            f.write(SETTINGS if primary is None else REPLICA)
             f.write("port = %d\n" % where["port"])
             f.write("unix_socket_directories = '%s'\n" % top)
-            f.write(settings)
+            f.write(order["settings"])
         Cluster(where).start()
     except Exception:
         keeper_end(where)
@@ -242,8 +343,7 @@ def keeper_end(where):
 def keeper_main():
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(sig, signal.SIG_IGN)
-    settings = json.loads(sys.stdin.readline() or '""')
-    where = keeper_make(settings)
+    where = keeper_make(json.loads(sys.stdin.readline()))
     try:
         print(json.dumps(where), flush=True)
         while sys.stdin.read(4096):
