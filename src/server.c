@@ -318,7 +318,8 @@ listen_on(const char *address, char *err, size_t errlen)
 
 	if (parse_address(address, &ss, &len, err, errlen) == -1)
 		return -1;
-	fd = sock_listen((struct sockaddr *)&ss, (socklen_t)len);
+	fd = sock_listen((struct sockaddr *)&ss, (socklen_t)len,
+	    cfg->reuse_port != 0);
 	if (fd == -1) {
 		(void)snprintf(err, errlen, "listen: %s: %s", address,
 		    strerror(errno));

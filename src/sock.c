@@ -18,7 +18,7 @@
 #define BACKLOG		4096
 
 int
-sock_listen(const struct sockaddr *sa, socklen_t len)
+sock_listen(const struct sockaddr *sa, socklen_t len, bool reuse_port)
 {
 	int	fd, on = 1, saved;
 
@@ -27,6 +27,9 @@ sock_listen(const struct sockaddr *sa, socklen_t len)
 	if (fd == -1)
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1)
+		goto fail;
+	if (reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on,
+	    sizeof(on)) == -1)
 		goto fail;
 	if (sa->sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6,
 	    IPV6_V6ONLY, &on, sizeof(on)) == -1)

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -20,10 +21,11 @@ struct sock {
 };
 
 /*
- * Listen on an address, non-blocking, close-on-exec.  Returns the descriptor,
- * or -1 with errno set.
+ * Listen on an address, non-blocking, close-on-exec; with reuse_port together
+ * with others of the same user who say so too: the kernel spreads connections
+ * over them.  Returns the descriptor, or -1 with errno set.
  */
-int	 sock_listen(const struct sockaddr *sa, socklen_t len)
+int	 sock_listen(const struct sockaddr *sa, socklen_t len, bool reuse_port)
     __attribute__((warn_unused_result));
 
 /*

@@ -91,7 +91,7 @@ listen_on(int port)
 	sin.sin_family = AF_INET;
 	sin.sin_port = htons((uint16_t)port);
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return sock_listen((struct sockaddr *)&sin, sizeof(sin));
+	return sock_listen((struct sockaddr *)&sin, sizeof(sin), false);
 }
 
 int
