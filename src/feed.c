@@ -3,6 +3,8 @@
 /*
  * The feed's state machine.  One statement is under way at any time; what else
  * there is to do waits as a bit in todo, and feed_next picks the most urgent.
+ * With a replica to follow there are two such connections: the replica's for
+ * placing and reading, the primary's for all else.
  *
  * Three advisory locks, all taken by try only, because a session that waits
  * for one would hold back vacuum: L makes the leader, K is held by a leader
@@ -30,10 +32,12 @@
 #include "pg.h"
 #include "xmalloc.h"
 
-#define HEARTBEAT_MS		1000
-#define BELT_BEATS		10	/* a move without hint every so many */
-#define PURGE_BEATS		60
-#define PURGE_ROWS		5000
+#define BEAT_MS			1000	/* stamps, and tries to lead */
+#define BELT_HEARTBEATS		10	/* a move without hint every so many */
+#define PURGE_BEATS		10
+#define PURGE_ROWS		1000	/* some 3 ms in which nothing moves */
+#define LAG_MIN_MS		2	/* the replica has not replayed it yet: */
+#define LAG_MAX_MS		100	/* ask again, less and less often */
 #define BULK_FACTOR		10
 #define STALL_MS		30000
 #define LOCKED_MS		20	/* a held event is locked: look again */
@@ -52,18 +56,29 @@ static const char *const role_names[] = { "follower", "polling", "armed" };
 /* In the order in which they are done: who reads for long is not dead. */
 enum todo {
 	TODO_STAMP	= 1 << 0,
-	TODO_READ	= 1 << 1,	/* the log from position on */
-	TODO_LEAD	= 1 << 2,	/* try L */
-	TODO_FOLLOW	= 1 << 3,	/* hold F shared */
-	TODO_RELEASE	= 1 << 4,	/* held events that are due */
-	TODO_RING	= 1 << 5,	/* tell followers of new rows */
-	TODO_PRESENCE	= 1 << 6,
-	TODO_DISARM	= 1 << 7,	/* give K up */
-	TODO_MOVE	= 1 << 8,
-	TODO_ARM	= 1 << 9,	/* try K */
-	TODO_COUNT	= 1 << 10,	/* are there followers? */
-	TODO_PURGE	= 1 << 11,
-	TODO_GOODBYE	= 1 << 12,	/* and nothing after it */
+	TODO_PLACE	= 1 << 1,	/* where the log stands */
+	TODO_LOAD	= 1 << 2,	/* the newest events into the ring */
+	TODO_READ	= 1 << 3,	/* the log from position on */
+	TODO_LEAD	= 1 << 4,	/* try L */
+	TODO_FOLLOW	= 1 << 5,	/* hold F shared */
+	TODO_RELEASE	= 1 << 6,	/* held events that are due */
+	TODO_RING	= 1 << 7,	/* tell followers of new rows */
+	TODO_PRESENCE	= 1 << 8,
+	TODO_DISARM	= 1 << 9,	/* give K up */
+	TODO_MOVE	= 1 << 10,
+	TODO_ARM	= 1 << 11,	/* try K */
+	TODO_COUNT	= 1 << 12,	/* are there followers? */
+	TODO_PURGE	= 1 << 13,
+	TODO_GOODBYE	= 1 << 14,	/* and nothing after it */
+};
+#define TODO_OF_LOG	(TODO_PLACE | TODO_LOAD | TODO_READ)
+
+/* A connection of the feed: does one thing at a time. */
+struct line {
+	struct feed	*feed;
+	struct pg	*pg;
+	bool		 busy;
+	bool		 started;	/* the session is as it should be */
 };
 
 struct feed {
@@ -71,16 +86,18 @@ struct feed {
 	const char		*node;
 	const struct feed_ops	*ops;
 	void			*arg;
-	struct pg		*pg;
-	struct event		*poll_timer;	/* the next move, POLLING */
+	struct line		 main;		/* to the primary */
+	struct line		 replica;	/* pg is NULL: none */
+	struct line		*log;		/* the one that reads the log */
+	struct event		*poll_timer;	/* the next move or read */
 	struct event		*due_timer;	/* the next held event */
 	struct event		*presence_timer;
 	struct event		*beat_timer;
+	struct event		*heart_timer;
 	enum feed_role		 role;
 	unsigned int		 todo;
 	unsigned int		 step;		/* of the start */
-	bool			 busy;
-	bool			 started;	/* on this connection */
+	bool			 placed;	/* on this connection */
 	bool			 ready;
 	bool			 leading;	/* holds L */
 	bool			 following;	/* holds F shared */
@@ -89,6 +106,9 @@ struct feed {
 	bool			 leaving;	/* goodbye comes */
 	bool			 gone;		/* and was said */
 	unsigned int		 beats;
+	unsigned int		 heartbeats;
+	int64_t			 lag_ms;	/* until the next read */
+	int64_t			 wanted;	/* the replica has not got it */
 	int64_t			 position;
 	char			*epoch;		/* owned */
 
@@ -149,11 +169,23 @@ static const struct pg_stmt bulk_stmt = { "bulk", MOVE_ROWS
 	"SELECT count(*), $1::bigint FROM i", 5 };
 
 static const struct pg_stmt read_stmt = { "read",
+	"SELECT f.id, r.* FROM pgpush.floor f LEFT JOIN (SELECT " FEED_COLUMNS
+	" FROM (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS before"
+	"   FROM (SELECT * FROM pgpush.log WHERE id > $2::bigint"
+	"     ORDER BY id LIMIT $3::bigint) l) w"
+	" WHERE before < $4::bigint) r ON true ORDER BY r.id", 4 };
+
+/* The newest rows up to the position, as many as the ring can have. */
+static const struct pg_stmt load_stmt = { NULL,
 	"SELECT " FEED_COLUMNS " FROM (SELECT *,"
-	"  sum(bytes) OVER (ORDER BY id) - bytes AS before"
-	"  FROM (SELECT * FROM pgpush.log WHERE id > $2::bigint"
-	"    ORDER BY id LIMIT $3::bigint) l) w"
-	" WHERE before < $4::bigint ORDER BY id", 4 };
+	"  sum(bytes) OVER (ORDER BY id DESC) AS together"
+	"  FROM (SELECT * FROM pgpush.log WHERE id <= $2::bigint"
+	"    ORDER BY id DESC LIMIT $3::bigint) l) w"
+	" WHERE together <= $4::bigint ORDER BY id", 4 };
+
+static const struct pg_stmt place_stmt = { NULL,
+	"SELECT e.epoch, greatest((SELECT max(id) FROM pgpush.log),"
+	" f.id), f.id FROM pgpush.epoch e, pgpush.floor f", 0 };
 
 static const struct pg_stmt lead_try_stmt = { "lead_try",
 	"SELECT pg_try_advisory_lock" LOCK("0"), 0 };
@@ -175,8 +207,8 @@ static const struct pg_stmt release_stmt = { "release",
 static const struct pg_stmt presence_stmt = { "presence",
 	"SELECT " MS_UNTIL("pgpush.presence_sync($1::interval)"), 1 };
 static const struct pg_stmt stamp_stmt = { "stamp",
-	"SELECT pgpush.node_stamp($1, $2::boolean, $3::int, $4::int[], $5)",
-	5 };
+	"SELECT pgpush.backends_end($1),"
+	" pgpush.node_stamp($1, $2::boolean, $3::int, $4::int[], $5)", 5 };
 /* The locks too: another daemon need not wait for our last connection. */
 static const struct pg_stmt gone_stmt = { NULL,
 	"SELECT pgpush.node_gone($1), pg_advisory_unlock_all()", 1 };
@@ -184,23 +216,23 @@ static const struct pg_stmt purge_stmt = { "purge",
 	"SELECT pgpush.purge($1::interval, $2::int)", 2 };
 
 /*
- * The session: a leader that hangs must lose its locks (idle_session_timeout);
- * the move's flush makes safe the asynchronous commits that it saw; and its
- * plan must not change with the statistics of a table that is mostly empty.
+ * The session: a leader that hangs must lose its locks (idle_session_timeout,
+ * and tcp_user_timeout if the server is just writing to it); the move's flush
+ * makes safe the asynchronous commits that it saw; and its plan must not change
+ * with the statistics of a table that is mostly empty.
  */
 static const struct pg_stmt start_stmts[] = {
 	{ NULL, "SELECT set_config(name, value, false) FROM (VALUES"
-	    " ('synchronous_commit', 'on'), ('idle_session_timeout', '10s'),"
+	    " ('synchronous_commit', 'on'), ('idle_session_timeout', $1),"
+	    " ('tcp_user_timeout', '20s'),"
 	    " ('jit', 'off'), ('enable_seqscan', 'off'),"
 	    " ('statement_timeout', '0'), ('lock_timeout', '0'),"
 	    " ('plan_cache_mode', 'force_generic_plan'),"
 	    " ('default_transaction_isolation', 'read committed'),"
 	    " ('search_path', 'pg_catalog, pg_temp'))"
-	    " AS s (name, value)", 0 },
+	    " AS s (name, value)", 1 },
 	{ NULL, "LISTEN pgpush", 0 },
 	{ NULL, "LISTEN pgpush_log", 0 },
-	{ NULL, "SELECT e.epoch, greatest((SELECT max(id) FROM pgpush.log),"
-	    " f.id), f.id FROM pgpush.epoch e, pgpush.floor f", 0 },
 };
 #define START_STEPS	(sizeof(start_stmts) / sizeof(start_stmts[0]))
 
@@ -216,9 +248,11 @@ feed_todo(struct feed *f, unsigned int what)
 static void
 feed_on_poll(evutil_socket_t fd, short what, void *arg)
 {
+	struct feed	*f = arg;
+
 	(void)fd;
 	(void)what;
-	feed_todo(arg, TODO_MOVE);
+	feed_todo(f, f->leading ? TODO_MOVE : TODO_READ);
 }
 
 static void
@@ -358,7 +392,7 @@ feed_set_epoch(struct feed *f, const char *epoch)
 	f->epoch = xstrdup(epoch);
 }
 
-/* Hand over the rows of a result from row 0 on. */
+/* Hand over the rows of a result that begin at column. */
 static void
 feed_deliver(struct feed *f, const struct pg_result *res, int column)
 {
@@ -450,16 +484,22 @@ moved_bytes(const struct pg_result *res)
 
 /* Begin an answer: whether there is one.  The end is always feed_next. */
 static bool
-feed_answered(struct feed *f, const struct pg_result *res)
+line_answered(struct line *l, const struct pg_result *res)
 {
-	f->busy = false;
+	l->busy = false;
 	if (res == NULL)
 		return false;		/* down: the connection is gone */
 	if (pg_ok(res))
 		return true;
 	/* Not ours to repair; try again from the start, a little later. */
-	pg_reset(f->pg, "a statement of the feed failed");
+	pg_reset(l->pg, "a statement of the feed failed");
 	return false;
+}
+
+static bool
+feed_answered(struct feed *f, const struct pg_result *res)
+{
+	return line_answered(&f->main, res);
 }
 
 /*
@@ -517,10 +557,17 @@ feed_moved_bulk(void *arg, const struct pg_result *res)
 /* Sending: each sends one statement, whose answer ends in feed_next. */
 
 static void
+line_send(struct line *l, const struct pg_stmt *stmt,
+    const char *const *params, pg_done done)
+{
+	l->busy = pg_send(l->pg, stmt, params, done, l->feed) == 0;
+}
+
+static void
 feed_send(struct feed *f, const struct pg_stmt *stmt,
     const char *const *params, pg_done done)
 {
-	f->busy = pg_send(f->pg, stmt, params, done, f) == 0;
+	line_send(&f->main, stmt, params, done);
 }
 
 static void
@@ -539,24 +586,49 @@ feed_move(struct feed *f)
 		feed_send(f, &move_stmt, params, feed_moved);
 }
 
+static bool
+feed_is_replica(const struct feed *f)
+{
+	return f->log == &f->replica;
+}
+
+/* There is no more to read: for now, or until the replica has replayed it. */
+static void
+feed_read_all(struct feed *f)
+{
+	if (f->leading && f->role == FEED_FOLLOWER) {
+		feed_set_role(f, FEED_POLLING);
+		f->todo |= TODO_MOVE | TODO_COUNT | TODO_PRESENCE;
+	}
+	if (feed_is_replica(f) && f->position < f->wanted) {
+		clock_start(f->poll_timer, f->lag_ms);
+		if ((f->lag_ms *= 2) > LAG_MAX_MS)
+			f->lag_ms = LAG_MAX_MS;
+	}
+	if (!f->ready && f->main.started) {
+		f->ready = true;
+		f->ops->ready(f->arg, true);
+	}
+}
+
 static void
 feed_read_done(void *arg, const struct pg_result *res)
 {
 	struct feed	*f = arg;
 
-	if (!feed_answered(f, res))
+	if (!line_answered(f->log, res))
 		return;
-	feed_deliver(f, res, 0);
-	if (pg_rows(res) > 0)
+	if (pg_number(res, 0, 0) > f->position) {
+		/* feed_place finds the same, and says so. */
+		pg_reset(f->log->pg, "rows were purged before they were read");
+		return;
+	}
+	if (pg_value(res, 0, 1) != NULL) {
+		feed_deliver(f, res, 1);
+		f->lag_ms = LAG_MIN_MS;
 		f->todo |= TODO_READ;
-	else if (f->leading && f->role == FEED_FOLLOWER) {
-		feed_set_role(f, FEED_POLLING);
-		f->todo |= TODO_MOVE | TODO_COUNT | TODO_PRESENCE;
-	}
-	if (pg_rows(res) == 0 && !f->ready) {
-		f->ready = true;
-		f->ops->ready(f->arg, true);
-	}
+	} else
+		feed_read_all(f);
 	feed_next(f);
 }
 
@@ -569,7 +641,84 @@ feed_read(struct feed *f)
 	    pg_param(after, f->position), pg_param(limit, f->cfg->move_limit),
 	    pg_param(bytes, f->cfg->move_bytes) };
 
-	feed_send(f, &read_stmt, params, feed_read_done);
+	line_send(f->log, &read_stmt, params, feed_read_done);
+}
+
+/*
+ * Where we stand, from the database: only the first time, or in another one,
+ * or if rows were purged that we have not seen.
+ */
+static void
+feed_set_place(struct feed *f, const struct pg_result *res)
+{
+	const char	*epoch = pg_value(res, 0, 0);
+	bool		 first = f->position < 0, other, missed;
+
+	if (epoch == NULL)
+		epoch = "";
+	other = !first && strcmp(epoch, f->epoch) != 0;
+	missed = !first && !other && f->position < pg_number(res, 0, 2);
+	if (first || other || missed) {
+		f->position = pg_number(res, 0, 1);
+		feed_set_epoch(f, epoch);
+		ring_clear(f);
+		f->wanted = 0;
+		f->todo |= TODO_LOAD;
+	}
+	if (other)
+		f->ops->epoch(f->arg);
+	if (missed)
+		f->ops->missed(f->arg);
+}
+
+static void
+feed_placed(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!line_answered(f->log, res))
+		return;
+	feed_set_place(f, res);
+	f->placed = true;
+	f->lag_ms = LAG_MIN_MS;
+	f->todo |= TODO_READ | TODO_LEAD | TODO_STAMP;
+	feed_next(f);
+}
+
+/* The ring has what the log has, so that many can resume after a restart. */
+static void
+feed_loaded(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+	struct entry	*e;
+	int		 i;
+
+	if (!line_answered(f->log, res))
+		return;
+	if (pg_rows(res) > 0)
+		f->ring_since = pg_number(res, 0, 0) - 1;
+	for (i = 0; i < pg_rows(res); i++) {
+		e = feed_entry_from_row(res, i, 0, f->cfg->max_event);
+		if (e == NULL)
+			continue;
+		if (e->kind == ENTRY_EVENT || e->kind == ENTRY_RESYNC)
+			ring_add(f, e);
+		entry_unref(e);
+	}
+	feed_next(f);
+}
+
+static void
+feed_load(struct feed *f)
+{
+	char		 max[PG_NUMBER_MAX], upto[PG_NUMBER_MAX],
+			 limit[PG_NUMBER_MAX], bytes[PG_NUMBER_MAX];
+	const char	*params[] = { pg_param(max, f->cfg->max_event),
+	    pg_param(upto, f->position), pg_param(limit, f->cfg->ring_events),
+	    pg_param(bytes, f->cfg->ring_bytes < f->cfg->move_bytes ?
+	    f->cfg->ring_bytes : f->cfg->move_bytes) };
+
+	line_send(f->log, &load_stmt, params, feed_loaded);
 }
 
 static void
@@ -779,7 +928,7 @@ feed_said_goodbye(void *arg, const struct pg_result *res)
 	struct feed	*f = arg;
 
 	(void)res;
-	f->busy = false;
+	f->main.busy = false;
 	f->gone = true;
 }
 
@@ -795,6 +944,12 @@ static void
 feed_do(struct feed *f, enum todo what)
 {
 	switch (what) {
+	case TODO_PLACE:
+		line_send(f->log, &place_stmt, NULL, feed_placed);
+		break;
+	case TODO_LOAD:
+		feed_load(f);
+		break;
 	case TODO_READ:
 		feed_read(f);
 		break;
@@ -841,12 +996,15 @@ feed_do(struct feed *f, enum todo what)
 static unsigned int
 feed_allowed(const struct feed *f)
 {
-	unsigned int	all = TODO_READ | TODO_STAMP;
+	unsigned int	all = TODO_STAMP | TODO_PLACE;
 
 	if (f->leaving)
 		return TODO_GOODBYE;
+	if (f->placed)
+		all |= TODO_LOAD | TODO_READ;
 	if (!f->leading)
-		return all | TODO_LEAD | TODO_FOLLOW;
+		return all | TODO_FOLLOW | (f->placed && !feed_is_replica(f) ?
+		    TODO_LEAD : 0);
 	if (f->role == FEED_FOLLOWER)
 		return all;
 	all |= TODO_RELEASE | TODO_RING | TODO_PRESENCE | TODO_MOVE |
@@ -854,24 +1012,39 @@ feed_allowed(const struct feed *f)
 	return all | (f->role == FEED_ARMED ? TODO_DISARM : TODO_ARM);
 }
 
+/* The most urgent of what this connection does, if it is free. */
+static void
+line_next(struct line *l, unsigned int mask)
+{
+	struct feed	*f = l->feed;
+	unsigned int	 todo;
+	enum todo	 what;
+
+	if (l->busy || !l->started || !pg_is_up(l->pg))
+		return;
+	f->todo &= feed_allowed(f);
+	if ((todo = f->todo & mask) == 0)
+		return;
+	what = (enum todo)(todo & -todo);	/* the lowest bit */
+	f->todo &= ~(unsigned int)what;
+	feed_do(f, what);
+}
+
 static void
 feed_next(struct feed *f)
 {
-	enum todo	what;
-
-	if (f->busy || f->gone || !f->started || !pg_is_up(f->pg))
+	if (f->gone)
 		return;
-	if (f->leading && f->following) {
+	if (f->leading && f->following && !f->main.busy) {
 		f->following = false;
 		feed_send(f, &unfollow_stmt, NULL, feed_done);
 		return;
 	}
-	f->todo &= feed_allowed(f);
-	if (f->todo == 0)
-		return;
-	what = (enum todo)(f->todo & -f->todo);	/* the lowest bit */
-	f->todo &= ~(unsigned int)what;
-	feed_do(f, what);
+	if (feed_is_replica(f)) {
+		line_next(&f->replica, TODO_OF_LOG);
+		line_next(&f->main, ~(unsigned int)TODO_OF_LOG);
+	} else
+		line_next(&f->main, ~0U);
 }
 
 /* Bells and other payloads */
@@ -902,9 +1075,13 @@ static void
 feed_on_notify(void *arg, const char *channel, const char *payload, int pid)
 {
 	struct feed	*f = arg;
+	int64_t		 id;
 
 	(void)pid;
 	if (strcmp(channel, "pgpush_log") == 0) {
+		id = strtoll(payload, NULL, 10);
+		if (f->wanted < id)
+			f->wanted = id;
 		if (!f->leading)
 			feed_todo(f, TODO_READ);
 	} else if (*payload == '\0' || has_prefix(payload, "{\"bell\":"))
@@ -923,45 +1100,34 @@ feed_on_beat(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	clock_start(f->beat_timer, HEARTBEAT_MS);
-	f->beats++;
-	if (f->beats % BELT_BEATS == 0)
-		feed_drop_hint(f);
-	if (f->beats % PURGE_BEATS == 0)
+	clock_start(f->beat_timer, BEAT_MS);
+	if (++f->beats % PURGE_BEATS == 0)
 		f->todo |= TODO_PURGE;
-	if (f->leading)
-		feed_todo(f, TODO_STAMP | TODO_COUNT | TODO_PRESENCE |
-		    TODO_MOVE);
-	else
-		feed_todo(f, TODO_STAMP | TODO_READ | TODO_LEAD |
-		    (f->following ? 0 : TODO_FOLLOW));
+	feed_todo(f, TODO_STAMP | (f->leading ? TODO_COUNT : TODO_LEAD |
+	    (f->following ? 0 : TODO_FOLLOW)));
+}
+
+static void
+feed_on_heartbeat(evutil_socket_t fd, short what, void *arg)
+{
+	struct feed	*f = arg;
+
+	(void)fd;
+	(void)what;
+	clock_start(f->heart_timer, f->cfg->heartbeat_ms);
+	if (++f->heartbeats % BELT_HEARTBEATS == 0)
+		feed_drop_hint(f);
+	feed_todo(f, f->leading ? TODO_PRESENCE | TODO_MOVE : TODO_READ);
 }
 
 /* The connection */
 
-/*
- * Where we stand, from the database: only the first time, or in another one,
- * or if rows were purged that we have not seen.
- */
 static void
-feed_place(struct feed *f, const struct pg_result *res)
+feed_not_ready(struct feed *f)
 {
-	const char	*epoch = pg_value(res, 0, 0);
-	bool		 first = f->position < 0, other, missed;
-
-	if (epoch == NULL)
-		epoch = "";
-	other = !first && strcmp(epoch, f->epoch) != 0;
-	missed = !first && !other && f->position < pg_number(res, 0, 2);
-	if (first || other || missed) {
-		f->position = pg_number(res, 0, 1);
-		feed_set_epoch(f, epoch);
-		ring_clear(f);
-	}
-	if (other)
-		f->ops->epoch(f->arg);
-	if (missed)
-		f->ops->missed(f->arg);
+	if (f->ready)
+		f->ops->ready(f->arg, false);
+	f->ready = false;
 }
 
 static void
@@ -975,9 +1141,9 @@ feed_start_step(void *arg, const struct pg_result *res)
 		feed_send(f, &start_stmts[f->step], NULL, feed_start_step);
 		return;
 	}
-	feed_place(f, res);
-	f->started = true;
-	f->todo = TODO_READ | TODO_LEAD | TODO_STAMP;
+	f->main.started = true;
+	f->todo |= TODO_STAMP | TODO_FOLLOW | (f->placed ? TODO_READ :
+	    TODO_PLACE);
 	feed_next(f);
 }
 
@@ -985,9 +1151,10 @@ static void
 feed_up(void *arg)
 {
 	struct feed	*f = arg;
+	const char	*idle[] = { "10s" };
 
 	f->step = 0;
-	feed_send(f, &start_stmts[0], NULL, feed_start_step);
+	feed_send(f, &start_stmts[0], idle, feed_start_step);
 }
 
 static void
@@ -997,18 +1164,51 @@ feed_down(void *arg)
 
 	feed_set_role(f, FEED_FOLLOWER);
 	feed_drop_hint(f);
-	f->busy = f->started = f->leading = f->following = f->bulk = false;
-	f->todo = 0;
+	f->main.busy = f->main.started = false;
+	f->leading = f->following = f->bulk = false;
+	f->todo &= TODO_OF_LOG;
+	if (!feed_is_replica(f))
+		f->placed = false;
 	(void)evtimer_del(f->due_timer);
 	(void)evtimer_del(f->presence_timer);
-	if (f->ready) {
-		f->ready = false;
-		f->ops->ready(f->arg, false);
-	}
+	feed_not_ready(f);
 }
 
 static const struct pg_ops feed_pg_ops = { feed_up, feed_down,
 	feed_on_notify };
+
+static void
+feed_replica_started(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!line_answered(&f->replica, res))
+		return;
+	f->replica.started = true;
+	feed_todo(f, TODO_PLACE);
+}
+
+static void
+feed_replica_up(void *arg)
+{
+	struct feed	*f = arg;
+	const char	*idle[] = { "0" };
+
+	line_send(&f->replica, &start_stmts[0], idle, feed_replica_started);
+}
+
+static void
+feed_replica_down(void *arg)
+{
+	struct feed	*f = arg;
+
+	f->replica.busy = f->replica.started = f->placed = false;
+	(void)evtimer_del(f->poll_timer);
+	feed_not_ready(f);
+}
+
+static const struct pg_ops feed_replica_ops = { feed_replica_up,
+	feed_replica_down, NULL };
 
 static struct event *
 feed_timer_new(struct event_base *base, event_callback_fn fn, struct feed *f)
@@ -1026,6 +1226,8 @@ feed_new(struct event_base *base, const struct config *cfg, const char *node,
 {
 	struct pg_settings	 set = { "feed", cfg->database,
 	    cfg->reconnect_min_ms, cfg->reconnect_max_ms, STALL_MS };
+	struct pg_settings	 replica = { "replica", cfg->follow_dsn,
+	    cfg->reconnect_min_ms, cfg->reconnect_max_ms, STALL_MS };
 	struct feed		*f = xcalloc(1, sizeof(*f));
 
 	f->cfg = cfg;
@@ -1040,8 +1242,16 @@ feed_new(struct event_base *base, const struct config *cfg, const char *node,
 	f->due_timer = feed_timer_new(base, feed_on_due, f);
 	f->presence_timer = feed_timer_new(base, feed_on_presence, f);
 	f->beat_timer = feed_timer_new(base, feed_on_beat, f);
-	clock_start(f->beat_timer, HEARTBEAT_MS);
-	f->pg = pg_new(base, &set, &feed_pg_ops, f);
+	f->heart_timer = feed_timer_new(base, feed_on_heartbeat, f);
+	clock_start(f->beat_timer, BEAT_MS);
+	clock_start(f->heart_timer, cfg->heartbeat_ms);
+	f->main.feed = f->replica.feed = f;
+	f->main.pg = pg_new(base, &set, &feed_pg_ops, f);
+	f->log = &f->main;
+	if (cfg->follow_dsn[0] != '\0') {
+		f->log = &f->replica;
+		f->replica.pg = pg_new(base, &replica, &feed_replica_ops, f);
+	}
 	return f;
 }
 
@@ -1050,11 +1260,13 @@ feed_free(struct feed *f)
 {
 	if (f == NULL)
 		return;
-	pg_free(f->pg);
+	pg_free(f->main.pg);
+	pg_free(f->replica.pg);
 	event_free(f->poll_timer);
 	event_free(f->due_timer);
 	event_free(f->presence_timer);
 	event_free(f->beat_timer);
+	event_free(f->heart_timer);
 	while (f->ring_n > 0)
 		ring_drop_oldest(f);
 	free(f->ring);
@@ -1073,7 +1285,7 @@ feed_goodbye(struct feed *f)
 bool
 feed_is_gone(const struct feed *f)
 {
-	return f->gone || !f->started;
+	return f->gone || !f->main.started;
 }
 
 int64_t
@@ -1097,5 +1309,5 @@ feed_is_ready(const struct feed *f)
 int
 feed_backend(const struct feed *f)
 {
-	return pg_backend(f->pg);
+	return pg_backend(f->main.pg);
 }

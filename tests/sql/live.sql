@@ -38,7 +38,7 @@ CREATE FUNCTION t.sessions() RETURNS text LANGUAGE sql AS $$
     ORDER BY session) FROM pgpush.connections
 $$;
 
-SELECT plan(47);
+SELECT plan(51);
 
 -- Nodes
 SELECT is(pgpush.node_stamp('n1', true, 3, '{7,8}', '1.0'), false,
@@ -150,7 +150,9 @@ SELECT pgpush.sessions_write('n1', '[{"session": "a", "user": "u"}]', '{}', true
     {"session": "c", "user": "v"}]', '{}', true) \g /dev/null
 SELECT is(t.sync('0'), 'u+ v+', 'two nodes');
 UPDATE pgpush.nodes SET seen = seen - interval '11 s' WHERE node = 'n2';
-SELECT is(t.sync('0'), 'v-', 'one of which was not seen for 10 seconds');
+SELECT is(t.sync('0'), '', 'one of which was not seen for 11 seconds');
+UPDATE pgpush.nodes SET seen = seen - interval '2 s' WHERE node = 'n2';
+SELECT is(t.sync('0'), 'v-', 'and then for 13');
 SELECT is(t.sessions(), 'a@n1:u', 'its sessions are gone');
 SELECT pgpush.sessions_write('n2', '[{"session": "b", "user": "w"}]', '{}', false) \g /dev/null
 SELECT is(t.sync('0'), '', 'what it writes is not believed');
@@ -159,7 +161,7 @@ SELECT pgpush.sessions_write('n2', '[{"session": "b", "user": "v"}]', '{}', true
 SELECT is(t.sync('0'), 'v+', 'and writes all afresh');
 
 -- A leader does not wait for a node that is just writing, dead or not
-UPDATE pgpush.nodes SET seen = seen - interval '11 s' WHERE node = 'n2';
+UPDATE pgpush.nodes SET seen = seen - interval '13 s' WHERE node = 'n2';
 SELECT dblink_exec('other', 'BEGIN') \g /dev/null
 SELECT t.other($$SELECT pgpush.sessions_write('n2', '[{"session": "b", "user": "v"}]',
   '{}', true)$$) \g /dev/null
@@ -167,6 +169,15 @@ SET lock_timeout = '5 s';
 SELECT lives_ok($$SELECT pgpush.presence_sync('0')$$, 'a locked row is left');
 SELECT dblink_exec('other', 'COMMIT') \g /dev/null
 SELECT pgpush.node_stamp('n2', false, 0, '{}', '') \g /dev/null
+
+-- Its backends: tests/run/deadnode.py has some that are old enough
+SELECT pgpush.node_stamp('n3', false, 0, ARRAY[pid::int], '')
+  FROM t.other('SELECT pg_backend_pid()') AS o (pid) \g /dev/null
+SELECT is(pgpush.backends_end('n1'), 0, 'nobody is dead');
+UPDATE pgpush.nodes SET seen = seen - interval '11 s' WHERE node = 'n3';
+SELECT is(pgpush.backends_end('n1'), 0, 'its number was given again');
+SELECT is(t.other('SELECT 1'), '1', 'to one that lives on');
+DELETE FROM pgpush.nodes WHERE node = 'n3';
 
 -- Many at once
 SELECT t.calls() \g /dev/null
