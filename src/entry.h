@@ -8,7 +8,7 @@
 /*
  * One happening on its way to the sessions: a row of pgpush.log, or an
  * ephemeral event from the channel.  Reference-counted and never changed, but
- * for the frames that each dialect adds when it is first asked for one.
+ * for what is worked out when it is first asked for: hash and frames.
  */
 
 struct frame;
@@ -41,6 +41,7 @@ struct entry {
 	char		*origin;	/* session that must not get it */
 	char		*dup;		/* one for rows of one happening */
 	size_t		 bytes;		/* what it costs, with a frame */
+	uint32_t	 hash;		/* of the room; 0 until asked for */
 	struct frame	*frames[DIALECT_COUNT];	/* owned, NULL until made */
 };
 

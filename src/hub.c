@@ -5,13 +5,18 @@
  * feed brings it.  Behind, because it resumes or because its connection's
  * output is full: it gets nothing live and is served in order, from the feed's
  * ring if that reaches back far enough, else from the log, until it has
- * arrived at the feed's position.  A read of the log never goes past the
- * position at which it was sent: what revokes a right is thus always seen
- * before what comes after it.  The database is the buffer of a slow reader.
+ * arrived at the feed's position.  The database is the buffer of a slow reader.
+ *
+ * A read of the log is for a room: from the least of a group of members that
+ * have about as much to catch up, and those with least go first.  It never goes
+ * past the position at which it was sent: what revokes a right is thus always
+ * seen before what comes after it.  What it brought is handed out in slices, so
+ * that a large room holds up nothing else.
  */
 
 #include <sys/queue.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,33 +34,69 @@
 #include "xmalloc.h"
 
 #define RETRY_MS	1000		/* after a read that failed */
+#define LAG_MS		50		/* after one that came too early */
+#define STALL_MS	30000
+#define READ_TIMEOUT	"20s"		/* of the server, for a read */
+#define CLASSES		64		/* bits of a distance */
+#define FAIR_READS	8		/* one of so many is for the farthest */
+#define SLICE_FRAMES	4096		/* handed out in one turn of the loop */
+#define SIBLINGS_APART	10000		/* ids, rows of one happening */
 
-/* A read of the log for one member, waiting or under way. */
-struct catchup {
-	TAILQ_ENTRY(catchup)	 entry;		/* while it waits */
-	struct member		*member;	/* NULL: it has left; never
-						 * while it waits */
-	bool			 is_waiting;
-	int64_t			 last;		/* as sent */
-	int64_t			 upto;
+enum catchup_state {
+	CATCHUP_WAITING,	/* in a queue */
+	CATCHUP_READING,	/* the database is asked */
+	CATCHUP_GIVING,		/* in slices */
 };
+
+/* A room whose members need the log: one read at a time. */
+struct catchup {
+	TAILQ_ENTRY(catchup)	 entry;		/* waiting or giving */
+	struct room		*room;		/* NULL: it has gone */
+	enum catchup_state	 state;
+	unsigned int		 distance;	/* the queue it waits in */
+	int64_t			 from;		/* as sent */
+	int64_t			 upto;
+	/* what came */
+	struct entry		**entries;	/* owned, by id */
+	size_t			 n;
+	int64_t			 complete;	/* they are all up to here */
+	struct member		*next;		/* to be given them */
+};
+TAILQ_HEAD(catchup_list, catchup);
 
 static const struct config	*cfg;
 static struct feed		*feed;
-static struct pg		*query;
+static struct pg		*reads;
 static const struct hub_ops	*ops;
 static struct event		*retry_timer;
-static TAILQ_HEAD(, catchup)	 waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static struct event		*slice_timer;
+static struct catchup_list	 waiting[CLASSES + 1];	/* by distance */
+static struct catchup_list	 giving = TAILQ_HEAD_INITIALIZER(giving);
 static int64_t			 reading;	/* reads under way */
+static uint64_t			 nreads;	/* ever */
 static uint64_t			 signals;	/* ever, to tell them apart */
 
+/*
+ * The floor, and how far this server's log goes: with several replicas it may
+ * not be the one from which the feed has its position.
+ */
 static const struct pg_stmt read_stmt = { "catchup",
-	"SELECT f.id, r.* FROM pgpush.floor f LEFT JOIN (SELECT " FEED_COLUMNS
+	"SELECT f.id, greatest(f.id, (SELECT max(id) FROM pgpush.log)), r.*"
+	" FROM pgpush.floor f LEFT JOIN (SELECT " FEED_COLUMNS
 	" FROM (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS before"
 	"  FROM (SELECT * FROM pgpush.log WHERE room = $2 AND id > $3::bigint"
 	"    AND id <= $4::bigint AND kind IN ('event', 'resync')"
 	"    ORDER BY id LIMIT $5::bigint) l) w"
 	"  WHERE before < $6::bigint) r ON true ORDER BY r.id", 6 };
+#define READ_COLUMN	2		/* where the row begins */
+
+static const struct pg_stmt session_stmt = { NULL,
+	"SELECT set_config(name, value, false) FROM (VALUES"
+	    " ('statement_timeout', '" READ_TIMEOUT "'), ('jit', 'off'),"
+	    " ('plan_cache_mode', 'force_generic_plan'),"
+	    " ('default_transaction_isolation', 'read committed'),"
+	    " ('search_path', 'pg_catalog, pg_temp'))"
+	    " AS s (name, value)", 0 };
 
 static void	hub_serve(struct member *m);
 static void	hub_run_reads(void);
@@ -68,43 +109,82 @@ hub_send(struct session *s, struct entry *e)
 {
 	if (e->origin[0] != '\0' && strcmp(e->origin, session_id(s)) == 0)
 		return;
-	if (e->dup[0] != '\0' && session_seen(s, e->dup))
+	if (e->dup[0] != '\0' && session_seen(s, e->dup, e->id))
 		return;
 	session_send_entry(s, e);
 }
 
-/* Hand a logged event to a member: it has heard it then, or must not. */
-static void
+/*
+ * Whether the member must let another of its session's rooms come on first:
+ * that one is farther behind, and to remember this happening the session would
+ * have to forget one of which that room may bring the second row.
+ */
+static bool
+member_must_wait(const struct member *m, const struct entry *e)
+{
+	const struct member	*x;
+	int64_t			 oldest;
+
+	if (e->dup[0] == '\0')
+		return false;
+	oldest = session_seen_oldest(m->session);
+	LIST_FOREACH(x, session_members(m->session), by_session)
+		if (x->behind && x->last < m->last &&
+		    x->last - SIBLINGS_APART < oldest)
+			return true;
+	return false;
+}
+
+/*
+ * Hand a logged event to a member: it has heard it then, or must not.  False
+ * if it cannot take it now, and is behind.
+ */
+static bool
 member_give(struct member *m, struct entry *e)
 {
+	m->is_held = member_must_wait(m, e);
+	if (m->is_held || session_is_full(m->session)) {
+		m->behind = true;
+		return false;
+	}
 	m->last = e->id;
 	hub_send(m->session, e);
+	return true;
+}
+
+static uint32_t
+entry_hash(struct entry *e)
+{
+	if (e->hash == 0)
+		e->hash = room_hash(e->room);
+	return e->hash;
+}
+
+static bool
+entry_is_in(struct entry *e, const struct room *r)
+{
+	return entry_hash(e) == r->hash && strcmp(e->room, r->name) == 0;
 }
 
 static void
 hub_event(struct entry *e)
 {
-	struct room	*r = room_find(e->room);
+	struct room	*r = room_find(e->room, entry_hash(e));
 	struct member	*m;
 
 	if (r == NULL)
 		return;
 	r->newest = e->id;
-	LIST_FOREACH(m, &r->members, by_room) {
-		if (m->behind || e->id <= m->last)
-			continue;
-		if (session_is_full(m->session))
-			m->behind = true;
-		else
-			member_give(m, e);
-	}
+	LIST_FOREACH(m, &r->members, by_room)
+		if (!m->behind && e->id > m->last)
+			(void)member_give(m, e);
 }
 
 /* Ephemeral: who is behind or has gone quiet does without. */
 static void
 hub_signal(struct entry *e)
 {
-	struct room	*r = room_find(e->room);
+	struct room	*r = room_find(e->room, entry_hash(e));
 	struct member	*m;
 	struct session	*s;
 
@@ -118,172 +198,381 @@ hub_signal(struct entry *e)
 	}
 }
 
-/* Catching up */
+/* Catching up: who waits for a read */
 
-static void
-catchup_wait(struct catchup *c, bool first)
+/* How far behind, as the number of bits of the distance. */
+static unsigned int
+member_distance(const struct member *m)
 {
-	c->is_waiting = true;
-	if (first)
-		TAILQ_INSERT_HEAD(&waiting, c, entry);
-	else
-		TAILQ_INSERT_TAIL(&waiting, c, entry);
+	uint64_t	d = (uint64_t)(feed_position(feed) - m->last);
+	unsigned int	bits = 0;
+
+	if (m->last >= feed_position(feed))
+		return 0;
+	for (; d > 0; d >>= 1)
+		bits++;
+	return bits;
 }
 
 static void
-catchup_unwait(struct catchup *c)
+catchup_wait(struct catchup *c, unsigned int distance)
 {
-	TAILQ_REMOVE(&waiting, c, entry);
-	c->is_waiting = false;
+	c->state = CATCHUP_WAITING;
+	c->distance = distance;
+	TAILQ_INSERT_TAIL(&waiting[distance], c, entry);
 }
 
-/* The member needs its read no more: one under way ends by itself. */
 static void
-catchup_detach(struct member *m)
+catchup_free(struct catchup *c)
 {
-	struct catchup	*c = m->catchup;
+	if (c->state == CATCHUP_WAITING)
+		TAILQ_REMOVE(&waiting[c->distance], c, entry);
+	else if (c->state == CATCHUP_GIVING)
+		TAILQ_REMOVE(&giving, c, entry);
+	while (c->n > 0)
+		entry_unref(c->entries[--c->n]);
+	free(c->entries);
+	if (c->room != NULL)
+		c->room->catchup = NULL;
+	free(c);
+}
 
-	m->catchup = NULL;
-	if (c == NULL)
-		return;
-	c->member = NULL;
-	if (c->is_waiting) {
-		catchup_unwait(c);
-		free(c);
+static void
+member_want_log(struct member *m)
+{
+	struct catchup	*c = m->room->catchup;
+	unsigned int	 distance = member_distance(m);
+
+	m->wants_log = true;
+	if (c == NULL) {
+		c = xcalloc(1, sizeof(*c));
+		c->room = m->room;
+		m->room->catchup = c;
+		catchup_wait(c, distance);
+	} else if (c->state == CATCHUP_WAITING && distance < c->distance) {
+		TAILQ_REMOVE(&waiting[c->distance], c, entry);
+		catchup_wait(c, distance);
 	}
 }
 
+/* The least distance of those in the room who want the log, or -1. */
+static int
+room_distance(const struct room *r)
+{
+	const struct member	*m;
+	int			 d, least = -1;
+
+	LIST_FOREACH(m, &r->members, by_room) {
+		if (!m->wants_log)
+			continue;
+		d = (int)member_distance(m);
+		if (least < 0 || d < least)
+			least = d;
+	}
+	return least;
+}
+
+/* Done with what it read: wait for another read, if somebody wants one. */
+static void
+catchup_end(struct catchup *c)
+{
+	struct room	*r = c->room;
+	int		 d = r == NULL ? -1 : room_distance(r);
+
+	catchup_free(c);
+	if (d < 0)
+		return;
+	c = xcalloc(1, sizeof(*c));
+	c->room = r;
+	r->catchup = c;
+	catchup_wait(c, (unsigned int)d);
+}
+
+/* The member leaves: nobody may find it in a read's hands. */
+static void
+member_detach(struct member *m)
+{
+	struct room	*r = m->room;
+	struct catchup	*c = r->catchup;
+
+	m->wants_log = false;
+	if (c == NULL)
+		return;
+	if (c->next == m)
+		c->next = LIST_NEXT(m, by_room);
+	if (LIST_FIRST(&r->members) != m || LIST_NEXT(m, by_room) != NULL)
+		return;
+	/* The last: the room goes with it. */
+	if (c->state == CATCHUP_WAITING)
+		catchup_free(c);
+	else {
+		c->room = NULL;
+		r->catchup = NULL;
+	}
+}
+
+/* Catching up: serving */
+
+/* The position moved to another place by decree. */
 static void
 member_reset(struct member *m)
 {
 	struct session	*s = m->session;
 
-	catchup_detach(m);
-	m->behind = m->reset = false;
+	m->behind = m->reset = m->is_held = m->wants_log = false;
 	m->last = feed_position(feed);
 	session_send(s, session_dialect(s)->reset(m->room->name, m->last,
 	    feed_epoch(feed)));
 }
 
-/* Serve what the ring has from index on; false if the output is full. */
+/* Serve what the ring has from index on; false if it cannot take all. */
 static bool
-hub_serve_ring(struct member *m, int64_t index)
+member_serve_ring(struct member *m, int64_t index)
 {
 	struct entry	*e;
 
-	while ((e = feed_ring_get(feed, index++)) != NULL) {
-		if (strcmp(e->room, m->room->name) == 0)
-			member_give(m, e);
-		if (session_is_full(m->session))
+	while ((e = feed_ring_get(feed, index++)) != NULL)
+		if (entry_is_in(e, m->room) && !member_give(m, e))
 			return false;
-	}
 	return true;
 }
 
 /*
  * Bring a member on: it arrives, or a read of the log will call again, or the
- * drained connection will.
+ * drained connection will, or another room of the session that comes on.
  */
 static void
-hub_serve(struct member *m)
+member_serve(struct member *m)
 {
-	int64_t		 index;
-	struct catchup	*c;
+	int64_t	index;
 
-	if (!m->behind || m->catchup != NULL || session_is_full(m->session))
+	if (!m->behind || m->wants_log || m->is_held ||
+	    session_is_full(m->session))
 		return;
 	if (m->room->newest <= m->last) {
 		m->behind = false;
 		return;
 	}
-	if ((index = feed_ring_after(feed, m->last)) >= 0) {
-		if (hub_serve_ring(m, index)) {
-			if (m->last < feed_position(feed))
-				m->last = feed_position(feed);
-			m->behind = false;
-		}
+	if ((index = feed_ring_after(feed, m->last)) < 0) {
+		member_want_log(m);
 		return;
 	}
-	c = xcalloc(1, sizeof(*c));
-	c->member = m;
-	m->catchup = c;
-	catchup_wait(c, false);
+	if (!member_serve_ring(m, index))
+		return;
+	if (m->last < feed_position(feed))
+		m->last = feed_position(feed);
+	m->behind = false;
+}
+
+/* Of the session's members that are behind the farthest, if it is held. */
+static struct member *
+session_held(struct session *s)
+{
+	struct member	*m, *least = NULL;
+
+	LIST_FOREACH(m, session_members(s), by_session)
+		if (m->behind && (least == NULL || m->last < least->last))
+			least = m;
+	return least != NULL && least->is_held ? least : NULL;
+}
+
+/* Another room has come on, or gone: who was held may be the next. */
+static void
+session_unhold(struct session *s)
+{
+	struct member	*m;
+
+	while (!session_is_full(s) && (m = session_held(s)) != NULL) {
+		m->is_held = false;
+		member_serve(m);
+	}
+}
+
+static void
+hub_serve(struct member *m)
+{
+	member_serve(m);
+	session_unhold(m->session);
+}
+
+/* Catching up: what a read brought */
+
+/* Give a member what came that is new to it; how many frames. */
+static size_t
+catchup_give(const struct catchup *c, struct member *m)
+{
+	size_t	lo = 0, hi = c->n, mid, given;
+
+	while (lo < hi) {
+		mid = lo + (hi - lo) / 2;
+		if (c->entries[mid]->id <= m->last)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	m->wants_log = false;
+	for (given = 0; lo < c->n; lo++, given++)
+		if (!member_give(m, c->entries[lo]))
+			return given;
+	if (m->last < c->complete)
+		m->last = c->complete;
+	return given;
+}
+
+/* Hand out to one member after the other; false if there are more. */
+static bool
+catchup_slice(struct catchup *c)
+{
+	size_t		 frames = 0;
+	struct member	*m;
+
+	while ((m = c->next) != NULL && frames < SLICE_FRAMES) {
+		c->next = LIST_NEXT(m, by_room);
+		if (!m->wants_log || m->last < c->from)
+			continue;
+		frames += 1 + catchup_give(c, m);
+		hub_serve(m);
+	}
+	return c->next == NULL;
+}
+
+static void	hub_run_reads(void);
+
+static void
+hub_on_slice(evutil_socket_t fd, short what, void *arg)
+{
+	struct catchup	*c = TAILQ_FIRST(&giving);
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (c == NULL)
+		return;
+	if (catchup_slice(c))
+		catchup_end(c);
+	else {
+		/* By turns with the others. */
+		TAILQ_REMOVE(&giving, c, entry);
+		TAILQ_INSERT_TAIL(&giving, c, entry);
+	}
+	if (!TAILQ_EMPTY(&giving))
+		clock_start(slice_timer, 0);
 	hub_run_reads();
 }
 
-/*
- * Give a member the rows of its read.  A connection that fills up in between
- * leaves the rest for another read.
- */
+/* Take the rows of the answer as entries. */
 static void
-catchup_give(struct catchup *c, const struct pg_result *res)
+catchup_take(struct catchup *c, const struct pg_result *res)
 {
-	struct member	*m = c->member;
 	struct entry	*e;
 	int64_t		 bytes = 0;
-	int		 i, n = 0;
+	int		 i, rows = pg_rows(res);
 
-	for (i = 0; i < pg_rows(res) && pg_value(res, i, 1) != NULL; i++) {
-		if (session_is_full(m->session))
-			return;
-		e = feed_entry_from_row(res, i, 1, cfg->max_event);
-		if (e == NULL)
-			continue;
-		member_give(m, e);
-		entry_unref(e);
-		bytes += pg_number(res, i, 1 + FEED_BYTES);
-		n++;
+	if (pg_value(res, 0, READ_COLUMN) == NULL)
+		rows = 0;
+	c->entries = xcalloc((size_t)rows + 1, sizeof(struct entry *));
+	for (i = 0; i < rows; i++) {
+		bytes += pg_number(res, i, READ_COLUMN + FEED_BYTES);
+		e = feed_entry_from_row(res, i, READ_COLUMN, cfg->max_event);
+		if (e != NULL)
+			c->entries[c->n++] = e;
 	}
-	if (n < cfg->catchup_limit && bytes < cfg->move_bytes)
-		m->last = c->upto;
+	c->complete = c->upto;
+	if (rows >= cfg->catchup_limit || bytes >= cfg->move_bytes)
+		c->complete = pg_number(res, rows - 1, READ_COLUMN);
 }
 
+/* Rows below the floor are gone: who would need them starts afresh. */
 static void
-catchup_again(struct catchup *c)
+catchup_below(struct catchup *c, int64_t floor)
 {
-	catchup_wait(c, true);
-	clock_start(retry_timer, RETRY_MS);
+	struct member	*m;
+
+	LIST_FOREACH(m, &c->room->members, by_room)
+		if (m->wants_log && m->last < floor) {
+			member_reset(m);
+			session_unhold(m->session);
+		}
+	catchup_end(c);
 }
 
 static void
 catchup_done(void *arg, const struct pg_result *res)
 {
 	struct catchup	*c = arg;
-	struct member	*m = c->member;
+	bool		 late;
 
 	reading--;
-	if (m != NULL && !pg_ok(res)) {
-		catchup_again(c);
+	late = pg_ok(res) && pg_number(res, 0, 1) < c->upto;
+	if (c->room == NULL)
+		catchup_free(c);
+	else if (!pg_ok(res) || late) {
+		catchup_wait(c, c->distance);
+		clock_start(retry_timer, late ? LAG_MS : RETRY_MS);
 		return;
+	} else if (pg_number(res, 0, 0) > c->from)
+		catchup_below(c, pg_number(res, 0, 0));
+	else {
+		catchup_take(c, res);
+		c->state = CATCHUP_GIVING;
+		c->next = LIST_FIRST(&c->room->members);
+		TAILQ_INSERT_TAIL(&giving, c, entry);
+		if (!evtimer_pending(slice_timer, NULL))
+			clock_start(slice_timer, 0);
 	}
-	if (m != NULL) {
-		m->catchup = NULL;
-		if (pg_number(res, 0, 0) > c->last)
-			member_reset(m);
-		else {
-			catchup_give(c, res);
-			hub_serve(m);
-		}
-	}
-	free(c);
 	hub_run_reads();
+}
+
+/*
+ * Who is served by the read: those of the room's least distance.  From the
+ * first of them on.
+ */
+static unsigned int
+catchup_group(struct catchup *c)
+{
+	unsigned int	 n = 0;
+	int		 distance = room_distance(c->room);
+	struct member	*m;
+
+	c->upto = feed_position(feed);
+	LIST_FOREACH(m, &c->room->members, by_room) {
+		if (!m->wants_log || (int)member_distance(m) != distance)
+			continue;
+		if (n++ == 0 || m->last < c->from)
+			c->from = m->last;
+	}
+	return n;
 }
 
 static int
 catchup_send(struct catchup *c)
 {
-	char		 max[PG_NUMBER_MAX], last[PG_NUMBER_MAX],
+	unsigned int	 members = catchup_group(c);
+	char		 max[PG_NUMBER_MAX], from[PG_NUMBER_MAX],
 			 upto[PG_NUMBER_MAX], limit[PG_NUMBER_MAX],
 			 bytes[PG_NUMBER_MAX];
 	const char	*params[] = { pg_param(max, cfg->max_event),
-	    c->member->room->name, pg_param(last, c->member->last),
-	    pg_param(upto, feed_position(feed)),
+	    c->room->name, pg_param(from, c->from), pg_param(upto, c->upto),
 	    pg_param(limit, cfg->catchup_limit),
 	    pg_param(bytes, cfg->move_bytes) };
 
-	c->last = c->member->last;
-	c->upto = feed_position(feed);
-	return pg_send(query, &read_stmt, params, catchup_done, c);
+	log_debug("msg=\"catch-up\" room=%s from=%" PRId64 " upto=%" PRId64
+	    " members=%u", log_quote(c->room->name, strlen(c->room->name)),
+	    c->from, c->upto, members);
+	return pg_send(reads, &read_stmt, params, catchup_done, c);
+}
+
+/* The nearest first, and now and then the farthest. */
+static struct catchup *
+catchup_next(void)
+{
+	bool		 far = nreads % FAIR_READS == FAIR_READS - 1;
+	struct catchup	*c = NULL;
+	int		 i;
+
+	for (i = 0; i <= CLASSES && c == NULL; i++)
+		c = TAILQ_FIRST(&waiting[far ? CLASSES - i : i]);
+	return c;
 }
 
 /* Send waiting reads as long as few enough are under way. */
@@ -292,11 +581,17 @@ hub_run_reads(void)
 {
 	struct catchup	*c;
 
-	while (reading < cfg->catchup_concurrent && pg_is_up(query) &&
-	    (c = TAILQ_FIRST(&waiting)) != NULL) {
-		if (catchup_send(c) == -1)
+	if (evtimer_pending(retry_timer, NULL))
+		return;
+	while (reading < cfg->catchup_concurrent && pg_is_up(reads) &&
+	    (c = catchup_next()) != NULL) {
+		TAILQ_REMOVE(&waiting[c->distance], c, entry);
+		c->state = CATCHUP_READING;
+		nreads++;
+		if (catchup_send(c) == -1) {
+			catchup_wait(c, c->distance);
 			return;
-		catchup_unwait(c);
+		}
 		reading++;
 	}
 }
@@ -310,15 +605,89 @@ hub_on_retry(evutil_socket_t fd, short what, void *arg)
 	hub_run_reads();
 }
 
+/* Members */
+
+/* Out of the room, and nothing else. */
+static void
+member_remove(struct member *m)
+{
+	member_detach(m);
+	room_leave(m);
+}
+
+void
+hub_leave(struct member *m)
+{
+	struct session	*s = m->session;
+
+	member_remove(m);
+	session_unhold(s);
+}
+
+void
+hub_leave_all(struct session *s)
+{
+	while (!LIST_EMPTY(session_members(s)))
+		member_remove(LIST_FIRST(session_members(s)));
+}
+
+struct member *
+hub_join(struct session *s, const char *room, int64_t since,
+    const char *epoch)
+{
+	int64_t		 position = feed_position(feed);
+	bool		 foreign;
+	struct member	*m;
+
+	foreign = epoch != NULL && strcmp(epoch, feed_epoch(feed)) != 0;
+	m = room_join(room, s, since < 0 || foreign ? position : since,
+	    position);
+	m->reset = foreign;
+	m->behind = m->last < position;
+	return m;
+}
+
+void
+hub_start(struct member *m)
+{
+	if (m->reset)
+		member_reset(m);
+	else {
+		hub_serve(m);
+		hub_run_reads();
+	}
+}
+
+void
+hub_drained(struct session *s)
+{
+	struct member	*m;
+
+	LIST_FOREACH(m, session_members(s), by_session)
+		hub_serve(m);
+	hub_run_reads();
+}
+
+int64_t
+hub_at(struct session *s)
+{
+	int64_t		 at = feed_position(feed);
+	struct member	*m;
+
+	LIST_FOREACH(m, session_members(s), by_session)
+		if (m->behind && m->last < at)
+			at = m->last;
+	return at;
+}
+
 /* What changes rights */
 
 static void
-member_evict(struct member *m, const char *reason)
+member_tell_left(const struct member *m, const char *reason)
 {
 	struct session	*s = m->session;
 
 	session_send(s, session_dialect(s)->left(m->room->name, reason));
-	hub_leave(m);
 }
 
 static const char *
@@ -328,16 +697,18 @@ reason_of(const struct entry *e)
 }
 
 static void
-hub_revoke(const struct entry *e)
+hub_revoke(struct entry *e)
 {
-	struct room	*r = room_find(e->room);
+	struct room	*r = room_find(e->room, entry_hash(e));
 	struct member	*m, *next;
 
 	for (m = r == NULL ? NULL : LIST_FIRST(&r->members); m != NULL;
 	    m = next) {
 		next = LIST_NEXT(m, by_room);
-		if (session_is_user(m->session, e->user))
-			member_evict(m, reason_of(e));
+		if (session_is_user(m->session, e->user)) {
+			member_tell_left(m, reason_of(e));
+			hub_leave(m);
+		}
 	}
 	ops->revoked(e->room, e->user);
 }
@@ -352,8 +723,9 @@ hub_kick(const struct entry *e)
 		next = session_next(s);
 		if (strcmp(e->user, session_user(s)) != 0)
 			continue;
-		while ((m = LIST_FIRST(session_members(s))) != NULL)
-			member_evict(m, "kicked");
+		LIST_FOREACH(m, session_members(s), by_session)
+			member_tell_left(m, "kicked");
+		hub_leave_all(s);
 		ops->kicked(s);
 	}
 	ops->revoked("", e->user);
@@ -427,86 +799,60 @@ hub_notify(const char *payload)
 	signal_free(&sig);
 }
 
-/* Members */
+/* The beginning and the end */
 
-struct member *
-hub_join(struct session *s, const char *room, int64_t since,
-    const char *epoch)
+static void
+hub_on_up(void *arg)
 {
-	int64_t		 position = feed_position(feed);
-	bool		 foreign;
-	struct member	*m;
-
-	foreign = epoch != NULL && strcmp(epoch, feed_epoch(feed)) != 0;
-	m = room_join(room, s, since < 0 || foreign ? position : since,
-	    position);
-	m->reset = foreign;
-	m->behind = m->last < position;
-	return m;
-}
-
-void
-hub_start(struct member *m)
-{
-	if (m->reset)
-		member_reset(m);
-	else
-		hub_serve(m);
-}
-
-void
-hub_leave(struct member *m)
-{
-	catchup_detach(m);
-	room_leave(m);
-}
-
-void
-hub_leave_all(struct session *s)
-{
-	while (!LIST_EMPTY(session_members(s)))
-		hub_leave(LIST_FIRST(session_members(s)));
-}
-
-void
-hub_drained(struct session *s)
-{
-	struct member	*m;
-
-	LIST_FOREACH(m, session_members(s), by_session)
-		hub_serve(m);
-}
-
-int64_t
-hub_at(struct session *s)
-{
-	int64_t		 at = feed_position(feed);
-	struct member	*m;
-
-	LIST_FOREACH(m, session_members(s), by_session)
-		if (m->behind && m->last < at)
-			at = m->last;
-	return at;
-}
-
-void
-hub_query_up(void)
-{
+	(void)arg;
+	(void)pg_send(reads, &session_stmt, NULL, NULL, NULL);
 	hub_run_reads();
+}
+
+static const struct pg_ops pg_ops = { hub_on_up, NULL, NULL };
+
+bool
+hub_is_up(void)
+{
+	return pg_is_up(reads);
+}
+
+int
+hub_backend(void)
+{
+	/* Elsewhere the number may be somebody else's. */
+	return cfg->follow_dsn[0] == '\0' ? pg_backend(reads) : 0;
+}
+
+static struct event *
+hub_timer_new(struct event_base *base, event_callback_fn fn)
+{
+	struct event	*ev = evtimer_new(base, fn, NULL);
+
+	if (ev == NULL)
+		fatal("msg=\"evtimer_new failed\"");
+	return ev;
 }
 
 void
 hub_init(struct event_base *base, const struct config *config,
-    struct feed *f, struct pg *pg, const struct hub_ops *hub_ops)
+    struct feed *f, const struct hub_ops *hub_ops)
 {
+	struct pg_settings	set = { "reads", config->database,
+	    config->reconnect_min_ms, config->reconnect_max_ms, STALL_MS };
+	int			i;
+
 	cfg = config;
 	feed = f;
-	query = pg;
 	ops = hub_ops;
+	if (cfg->follow_dsn[0] != '\0')
+		set.conninfo = cfg->follow_dsn;
+	for (i = 0; i <= CLASSES; i++)
+		TAILQ_INIT(&waiting[i]);
 	room_init();
-	retry_timer = evtimer_new(base, hub_on_retry, NULL);
-	if (retry_timer == NULL)
-		fatal("msg=\"evtimer_new failed\"");
+	retry_timer = hub_timer_new(base, hub_on_retry);
+	slice_timer = hub_timer_new(base, hub_on_slice);
+	reads = pg_new(base, &set, &pg_ops, NULL);
 }
 
 void
@@ -514,9 +860,9 @@ hub_exit(void)
 {
 	struct catchup	*c;
 
-	while ((c = TAILQ_FIRST(&waiting)) != NULL) {
-		catchup_unwait(c);
-		free(c);
-	}
+	pg_free(reads);
+	while ((c = TAILQ_FIRST(&giving)) != NULL)
+		catchup_free(c);
 	event_free(retry_timer);
+	event_free(slice_timer);
 }

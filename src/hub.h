@@ -2,6 +2,7 @@
 #ifndef HUB_H
 #define HUB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -15,7 +16,6 @@ struct entry;
 struct event_base;
 struct feed;
 struct member;
-struct pg;
 struct session;
 
 /* What the layer above must know of the rows that pass. */
@@ -28,12 +28,15 @@ struct hub_ops {
 	void	(*config)(void);
 };
 
-/* query is the connection for reads of the log.  All outlive the hub. */
+/* The hub reads the log on a connection of its own.  All outlive the hub; no
+ * session may be left at its end. */
 void	 hub_init(struct event_base *base, const struct config *cfg,
-	    struct feed *feed, struct pg *query, const struct hub_ops *ops);
+	    struct feed *feed, const struct hub_ops *ops);
 void	 hub_exit(void);
-/* The connection for reads is up again. */
-void	 hub_query_up(void);
+/* Whether that connection is there, and its process's id in the primary's
+ * server or 0. */
+bool	 hub_is_up(void);
+int	 hub_backend(void);
 
 /* From the feed. */
 void	 hub_entry(struct entry *e);

@@ -27,14 +27,15 @@ static size_t		 nrooms;
 static uint32_t		 seed;
 
 /* FNV-1a from a random start: names are the client's to choose. */
-static uint32_t
+uint32_t
 room_hash(const char *name)
 {
 	uint32_t	h = 2166136261U ^ seed;
 
 	for (; *name != '\0'; name++)
 		h = (h ^ (uint8_t)*name) * 16777619U;
-	return h ^ h >> 15;
+	h ^= h >> 15;
+	return h == 0 ? 1 : h;
 }
 
 static struct bucket *
@@ -60,8 +61,8 @@ room_grow(void)
 	free(old);
 }
 
-static struct room *
-room_find_hashed(const char *name, uint32_t hash)
+struct room *
+room_find(const char *name, uint32_t hash)
 {
 	struct room	*r;
 
@@ -81,6 +82,7 @@ room_create(const char *name, uint32_t hash, int64_t newest)
 	r = xmalloc(sizeof(*r) + strlen(name) + 1);
 	LIST_INIT(&r->members);
 	r->newest = newest;
+	r->catchup = NULL;
 	r->hash = hash;
 	memcpy(r->name, name, strlen(name) + 1);
 	LIST_INSERT_HEAD(room_bucket(hash), r, entry);
@@ -93,12 +95,6 @@ room_init(void)
 {
 	(void)RAND_bytes((unsigned char *)&seed, sizeof(seed));
 	room_grow();
-}
-
-struct room *
-room_find(const char *name)
-{
-	return room_find_hashed(name, room_hash(name));
 }
 
 struct member *
@@ -118,7 +114,7 @@ room_join(const char *name, struct session *s, int64_t last, int64_t newest)
 	uint32_t	 hash = room_hash(name);
 	struct member	*m = xcalloc(1, sizeof(*m));
 
-	if ((m->room = room_find_hashed(name, hash)) == NULL)
+	if ((m->room = room_find(name, hash)) == NULL)
 		m->room = room_create(name, hash, newest);
 	m->session = s;
 	m->last = last;

@@ -23,6 +23,7 @@ struct room {
 	LIST_HEAD(, member)	 members;	/* never empty for long */
 	int64_t			 newest;	/* id of the last event, or of
 						 * the feed as it appeared */
+	struct catchup		*catchup;	/* hub's; NULL: none */
 	uint32_t		 hash;
 	char			 name[];
 };
@@ -33,16 +34,19 @@ struct member {
 	struct room		*room;		/* owns us */
 	struct session		*session;	/* outlives us */
 	int64_t			 last;		/* heard up to this id */
-	bool			 behind;	/* served from the log */
+	bool			 behind;	/* gets nothing live */
 	bool			 reset;		/* to be told so first */
-	struct catchup		*catchup;	/* a read under way, or NULL */
+	bool			 wants_log;	/* behind, for a read */
+	bool			 is_held;	/* behind, for another room */
 };
 
 /* Give the table a random seed. */
 void		 room_init(void);
 
-/* The room of that name, or NULL. */
-struct room	*room_find(const char *name);
+/* Of a name; never 0. */
+uint32_t	 room_hash(const char *name);
+/* The room of that name, whose hash is given too, or NULL. */
+struct room	*room_find(const char *name, uint32_t hash);
 /* This session's member in the room of that name, or NULL. */
 struct member	*room_member(const char *name, struct session *s);
 

@@ -207,7 +207,7 @@ static bool
 is_ready(void)
 {
 	return !draining && feed_is_ready(feed) && pg_is_up(query) &&
-	    handler_is_up();
+	    hub_is_up() && handler_is_up();
 }
 
 static void
@@ -420,8 +420,8 @@ on_stamp(void *arg, struct feed_stamp *stamp)
 	(void)arg;
 	stamp->connections = nconns;
 	(void)snprintf(stamp->backends, sizeof(stamp->backends),
-	    "{%d,%d,%d}", feed_backend(feed), pg_backend(query),
-	    handler_backend());
+	    "{%d,%d,%d,%d}", feed_backend(feed), pg_backend(query),
+	    hub_backend(), handler_backend());
 }
 
 static void
@@ -441,7 +441,6 @@ on_query_up(void *arg)
 {
 	(void)arg;
 	presence_renew();
-	hub_query_up();
 }
 
 static const struct pg_ops query_ops = { on_query_up, NULL, NULL };
@@ -556,7 +555,7 @@ start_modules(const struct token_keys *keys)
 	conn_init(loop);
 	feed = feed_new(loop, cfg, node, &feed_ops, NULL);
 	query = pg_new(loop, &set, &query_ops, NULL);
-	hub_init(loop, cfg, feed, query, &hub_ops);
+	hub_init(loop, cfg, feed, &hub_ops);
 	handler_init(loop, cfg);
 	presence_init(loop, query, node);
 	client_init(cfg, feed, query, keys);

@@ -16,7 +16,14 @@
 #include "session.h"
 #include "xmalloc.h"
 
-#define SEEN_COUNT	16		/* happenings remembered */
+#define SEEN_MIN	16		/* happenings remembered */
+#define SEEN_MAX	1024
+
+/* A happening of which the session was given a row. */
+struct seen {
+	uint64_t	hash;
+	int64_t		id;		/* of that row; 0: a free place */
+};
 
 struct session {
 	TAILQ_ENTRY(session)	 entry;		/* on sessions if listed */
@@ -26,12 +33,13 @@ struct session {
 	char			*user;		/* owned */
 	char			*claims;	/* owned */
 	void			*data;		/* the command layer's */
-	uint64_t		*seen;		/* owned; hashes, a ring */
+	struct seen		*seen;		/* owned; a ring */
 	int64_t			 exp;
 	int64_t			 since;
 	uint64_t		 mark;
 	unsigned int		 refs;
-	unsigned int		 seen_next;
+	unsigned int		 seen_next;	/* the oldest, or free */
+	unsigned int		 seen_size;
 	bool			 listed;
 	char			 id[SESSION_ID_LEN + 1];
 };
@@ -230,19 +238,44 @@ hash(const char *p)
 	return h;
 }
 
+/* Twice the places; the ring was full, so that the next is the oldest. */
+static void
+session_seen_grow(struct session *s)
+{
+	unsigned int	 size = s->seen_size == 0 ? SEEN_MIN :
+			    s->seen_size * 2, i;
+	struct seen	*seen = xcalloc(size, sizeof(*seen));
+
+	for (i = 0; i < s->seen_size; i++)
+		seen[i] = s->seen[(s->seen_next + i) % s->seen_size];
+	free(s->seen);
+	s->seen = seen;
+	s->seen_next = s->seen_size;
+	s->seen_size = size;
+}
+
 bool
-session_seen(struct session *s, const char *dup)
+session_seen(struct session *s, const char *dup, int64_t id)
 {
 	uint64_t	h = hash(dup);
 	unsigned int	i;
 
-	if (s->seen == NULL)
-		s->seen = xcalloc(SEEN_COUNT, sizeof(*s->seen));
-	for (i = 0; i < SEEN_COUNT; i++)
-		if (s->seen[i] == h)
+	for (i = 0; i < s->seen_size; i++)
+		if (s->seen[i].hash == h && s->seen[i].id != 0)
 			return true;
-	s->seen[s->seen_next++ % SEEN_COUNT] = h;
+	if (s->seen_size < SEEN_MAX &&
+	    (s->seen_size == 0 || s->seen[s->seen_next].id != 0))
+		session_seen_grow(s);
+	s->seen[s->seen_next].hash = h;
+	s->seen[s->seen_next].id = id;
+	s->seen_next = (s->seen_next + 1) % s->seen_size;
 	return false;
+}
+
+int64_t
+session_seen_oldest(const struct session *s)
+{
+	return s->seen_size < SEEN_MAX ? 0 : s->seen[s->seen_next].id;
 }
 
 bool

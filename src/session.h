@@ -118,9 +118,12 @@ bool		 session_is_full(const struct session *s);
 
 /*
  * Whether the session has been given a row of this happening already; notes
- * it if not.  Only the last few happenings are remembered.
+ * it if not, with the id of the row.  Only the last thousand are remembered:
+ * session_seen_oldest is the id of the one that will be forgotten for the next,
+ * or 0 if none will.
  */
-bool		 session_seen(struct session *s, const char *dup);
+bool		 session_seen(struct session *s, const char *dup, int64_t id);
+int64_t		 session_seen_oldest(const struct session *s);
 
 /* Whether this is the session's first time with this number, which only
  * grows: an ephemeral event for several rooms. */
