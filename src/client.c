@@ -37,7 +37,7 @@
 #define EXPIRING_S	60		/* warn so long before the end */
 #define LEFT_MS		5000		/* a position is kept after a leave */
 #define LEFT_MAX	32		/* rooms left and remembered */
-#define DEAD_PINGS	2		/* silent for so many: dead */
+#define DEAD_PINGS	3		/* silent for so many: dead */
 #define BURST_S		5		/* of messages at message_rate */
 
 /* A right that need not be asked for again until it is revoked. */
@@ -908,8 +908,26 @@ client_ping(struct session *s, int64_t now)
 	if (now < cl->ping_ms)
 		return;
 	cl->ping_ms = now + cfg->ping_interval_ms;
+	/* Who is full has enough to read; it could pile up for long. */
+	if (conn_is_full(c))
+		return;
 	session_send(s, session_dialect(s)->at(hub_at(s)));
 	conn_ping(c);
+}
+
+/*
+ * Milliseconds that the peer has left to show that it is there; 0: none.  One
+ * that is full is not read from, so it shows that by taking what waits.
+ */
+static int64_t
+client_alive_ms(struct session *s)
+{
+	struct conn	*c = session_conn(s);
+	int64_t		 limit = conn_is_full(c) ? cfg->stall_timeout_ms :
+			    DEAD_PINGS * cfg->ping_interval_ms;
+	int64_t		 silent = conn_silent_ms(c);
+
+	return silent > limit ? 0 : limit - silent + 1;
 }
 
 /* Milliseconds until the token's state changes next; the end is 0. */
@@ -936,14 +954,17 @@ client_tick(struct session *s)
 {
 	struct client	*cl = client_of(s);
 	struct conn	*c = session_conn(s);
-	int64_t		 now = clock_ms(), next;
+	int64_t		 now = clock_ms(), next, alive;
 
 	if (cl->state != CLIENT_LIVE) {
 		end(s, CLOSE_AUTH_TIMEOUT, "no auth in time");
 		return;
 	}
-	if (conn_silent_ms(c) > DEAD_PINGS * cfg->ping_interval_ms) {
-		end(s, CLOSE_GOING_AWAY, "no sign of life");
+	if ((alive = client_alive_ms(s)) == 0) {
+		if (conn_is_full(c))
+			end(s, CLOSE_TRY_LATER, "not reading");
+		else
+			end(s, CLOSE_GOING_AWAY, "no sign of life");
 		return;
 	}
 	if ((next = client_token_ms(s)) == 0) {
@@ -951,7 +972,10 @@ client_tick(struct session *s)
 		return;
 	}
 	client_ping(s, now);
-	conn_set_timer(c, min64(next, cl->ping_ms - now));
+	next = min64(next, cl->ping_ms - now);
+	/* It may become full before the next ping. */
+	alive = min64(alive, cfg->stall_timeout_ms);
+	conn_set_timer(c, min64(next, alive));
 }
 
 /* The beginning and the end */

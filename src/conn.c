@@ -228,6 +228,7 @@ conn_queue(struct conn *c, struct frame *f)
 	c->out_bytes += f->len;
 	if (c->out_bytes > c->limits->output_high_bytes && !c->full) {
 		c->full = true;
+		c->last_life_ms = clock_ms();	/* his time begins */
 		if (c->want_write)	/* else conn_write is to come */
 			conn_arm(c);
 	}

@@ -117,7 +117,7 @@ void	 conn_ping(struct conn *c);
 /* Over the high-water mark, and not yet below half of it since. */
 bool	 conn_is_full(const struct conn *c);
 /* Milliseconds since the last sign of life: bytes that came in, or bytes that
- * had waited and were taken. */
+ * had waited and were taken; or since it became full. */
 int64_t	 conn_silent_ms(const struct conn *c);
 
 /* Call ops->timer once, so many milliseconds from now; replaces the last. */
