@@ -2,9 +2,9 @@
 
 /*
  * Sessions that opened and closed are collected for a moment and written with
- * one statement.  If that fails, or the connection is a new one, the next
- * statement replaces all rows of this node: the table may be empty after a
- * crash of the server.
+ * one statement, one at a time.  If that fails, or the connection is a new one,
+ * the next statement replaces all rows of this node: the table may be empty
+ * after a crash of the server.
  */
 
 #include <event2/event.h>
@@ -24,6 +24,7 @@
 #include "xmalloc.h"
 
 #define BATCH_MS	50
+#define RETRY_MS	1000		/* after one that failed */
 
 static struct pg	*query;
 static const char	*node;
@@ -31,6 +32,7 @@ static struct event	*timer;
 static struct text	 opened;	/* JSON objects, joined by commas */
 static struct text	 closed;	/* an array's elements, joined so */
 static bool		 fresh;		/* write all */
+static bool		 writing;	/* a statement is under way */
 
 static const struct pg_stmt write_stmt = { "sessions",
 	"SELECT pgpush.sessions_write($1, $2::jsonb, $3::text[], $4::boolean)",
@@ -77,10 +79,12 @@ static void
 on_written(void *arg, const struct pg_result *res)
 {
 	(void)arg;
+	writing = false;
 	if (!pg_ok(res)) {
 		fresh = true;
+		clock_start(timer, RETRY_MS);
+	} else if (fresh || opened.len > 0 || closed.len > 0)
 		start_timer();
-	}
 }
 
 static void
@@ -93,8 +97,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	if (!pg_is_up(query))
-		return;		/* presence_renew will be called */
+	if (!pg_is_up(query) || writing)
+		return;		/* presence_renew or on_written will be called */
 	if (fresh) {
 		clear(&opened);
 		clear(&closed);
@@ -109,7 +113,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	params[2] = gone;
 	params[3] = fresh ? "true" : "false";
 	fresh = false;
-	if (pg_send(query, &write_stmt, params, on_written, NULL) == -1)
+	writing = pg_send(query, &write_stmt, params, on_written, NULL) == 0;
+	if (!writing)
 		fresh = true;
 	clear(&opened);
 	clear(&closed);
@@ -137,7 +142,7 @@ void
 presence_renew(void)
 {
 	fresh = true;
-	start_timer();
+	clock_start(timer, BATCH_MS);
 }
 
 void

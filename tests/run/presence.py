@@ -3,12 +3,14 @@
 """Who is there: first connection, last disconnection, with a grace."""
 
 import os
+import re
 import sys
+from datetime import datetime
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
     ".."))
 
-from lib.case import case, main
+from lib.case import World, case, main
 from lib.market import (ADMIN, CLIENT, DISPUTE, MODERATOR, ORDER, PERFORMER,
     STRANGER, TIME, enter)
 from lib.tap import check, same, show, wait_for
@@ -169,6 +171,35 @@ def backends_gone(w):
     w.nothing(a, "user:" + ADMIN)
     w.drop(c)
     gone(a, CLIENT)
+
+
+def failures(daemon):
+    """When it could not write who is connected, in seconds."""
+    return [datetime.strptime(time, "%Y-%m-%dT%H:%M:%S.%fZ").timestamp()
+        for time in re.findall(r"^time=(\S+) .*msg=\"statement failed\" "
+        r"stmt=\"?sessions\b", daemon.log(), re.M)]
+
+
+@case
+def cannot_write(w):
+    """while the rows cannot be written it tries again each second"""
+    other = World("app")
+    function = "FUNCTION pgpush.sessions_write"
+    other.root("REVOKE EXECUTE ON %s FROM pgpush_daemon" % function)
+    stays = other.client("stays")
+
+    def come_and_go():
+        other.drop(other.client("passes"))
+        return len(failures(other.daemon)) >= 4
+    wait_for(come_and_go, "four failures", 30)
+    times = failures(other.daemon)
+    for i in range(1, len(times)):
+        check(times[i] - times[i - 1] > 0.5, "failed at %s" % times)
+    other.root("GRANT EXECUTE ON %s TO pgpush_daemon" % function)
+    wait_for(lambda: other.root("SELECT user_id FROM pgpush.connections")
+        == [("stays",)], "the connection to be listed")
+    stays.position()
+    same(other.close(), [], "end of the daemon")
 
 
 if __name__ == "__main__":
