@@ -91,11 +91,13 @@ class Crowd:
 
     def delivered(self, client, room, data):
         self.deliveries += 1
-        if self.expected and isinstance(data, dict) and "w" in data:
-            key = data["s"], room.name
-            if data["w"] == 0 and key in self.expected:
-                self.expected[key].discard(client.number)
-                self.all_have(*key)
+        if isinstance(data, dict) and "w" in data:
+            if data["w"] == 0:
+                room.said = data["s"]
+                key = data["s"], room.name
+                if key in self.expected:
+                    self.expected[key].discard(client.number)
+                    self.all_have(*key)
 
     def all_have(self, s, name):
         if not self.expected[s, name]:
@@ -187,9 +189,10 @@ class Crowd:
 
     def do_expect(self, s, name):
         """Answer when all members of the room have got the event of the
-        program's own count s, which is not written yet."""
+        program's own count s.  It may have come before this command."""
         self.expected[s, name] = {c.number for c in self.clients
-            if name in c.rooms and c.rooms[name].state != BANNED}
+            if name in c.rooms and c.rooms[name].state != BANNED
+            and c.rooms[name].said < s}
         self.all_have(s, name)
 
     def do_missing(self, s, name):

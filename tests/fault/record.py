@@ -39,6 +39,7 @@ class Room:
         self.segments = []
         self.since = None           # as sent with the join under way
         self.asked = 0.0            # when we left, to rejoin without since
+        self.said = 0               # the program's own last event
         self.odd = None             # a reply that only a reset explains
 
     @property

@@ -17,7 +17,7 @@ SHOWN = 20              # complaints of one kind that are printed
 class Findings:
     def __init__(self):
         self.lost = self.duplicated = self.reordered = 0
-        self.deliveries = 0
+        self.leaked = self.deliveries = 0
         self.problems = []
         self.shown = collections.Counter()
 
@@ -38,13 +38,17 @@ class Findings:
         self.reordered += 1
         self.say("reordered", text, *args)
 
+    def add_leaked(self, text, *args):
+        self.leaked += 1
+        self.say("leaked", text, *args)
+
     def problem(self, text, *args):
         self.problems.append(text % args if args else text)
         self.say("problem", text, *args)
 
     def good(self):
-        return not (self.lost or self.duplicated or self.reordered
-            or self.problems)
+        return self.deliveries > 0 and not (self.lost or self.duplicated
+            or self.reordered or self.leaked or self.problems)
 
 
 class History:
@@ -183,7 +187,7 @@ class Judge:
         evicted = history.evicted.get((self.record["user"], room))
         leaked = [i for i in ids if evicted is not None and i > evicted]
         if leaked:
-            self.found.problem("%s: evicted at %d, but had %s", where,
+            self.found.add_leaked("%s: evicted at %d, but had %s", where,
                 evicted, leaked[:5])
 
     def missing(self, where, history, room, segment, ids):
