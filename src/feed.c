@@ -892,7 +892,7 @@ feed_stamped(void *arg, const struct pg_result *res)
 
 	if (!feed_answered(f, res))
 		return;
-	if (!pg_true(res, 0, 0))
+	if (!pg_true(res, 0, 1))
 		f->ops->unknown(f->arg);
 	feed_next(f);
 }

@@ -315,6 +315,84 @@ def without_a_bell(w):
     conn.close()
 
 
+class Gate:
+    """Stops the leader in the middle of a move, its snapshot taken.
+
+    A trigger that belongs to the test waits for a lock that the test takes
+    and gives up.
+    """
+
+    KEY = 4711
+
+    def __init__(self, w):
+        self.w = w
+        w.root("CREATE FUNCTION app.gate() RETURNS trigger LANGUAGE plpgsql "
+            "SECURITY DEFINER AS $$ BEGIN PERFORM "
+            "pg_advisory_xact_lock_shared(%d); RETURN NULL; END $$" % self.KEY)
+        w.root("CREATE TRIGGER gate BEFORE DELETE ON pgpush.outbox "
+            "FOR EACH STATEMENT EXECUTE FUNCTION app.gate()")
+        self.conn = w.db.connect("postgres")
+        self.cur = self.conn.cursor()
+
+    def shut(self):
+        self.cur.execute("SELECT pg_advisory_lock(%s)", (self.KEY,))
+
+    def waits(self):
+        return self.w.root("SELECT FROM pg_locks WHERE locktype = 'advisory' "
+            "AND objid = %d AND NOT granted" % self.KEY)
+
+    def open(self):
+        self.cur.execute("SELECT pg_advisory_unlock(%s)", (self.KEY,))
+
+
+@case
+def no_bell_is_lost(w):
+    """what commits between the last move and the lock comes all the same"""
+    # With no heartbeat to come to the rescue: only "move once more" does.
+    other = World("app", heartbeat="1h", poll_bells=2, arm_window=1,
+        arm_below=1)
+    c = other.client("ann", ["open:lone"])
+    gate = Gate(other)
+    hits = 0
+    for i in range(2000):
+        for k in range(3):          # makes it poll
+            other.emit("open:lone", "burst", {"n": i, "k": k})
+        c.until(type="event", event="burst", data={"n": i, "k": 2})
+        gate.shut()
+        wait_for(lambda: gate.waits() or armed(other), "a move, or the arm")
+        hit = gate.waits() and not armed(other)
+        if hit:                     # it moves, and finds nothing
+            other.emit("open:lone", "n", {"n": i})
+        gate.open()
+        if hit:
+            c.until(type="event", event="n", data={"n": i}, limit=20)
+        hits += bool(hit)
+        if hits == 30:
+            break
+    check(hits == 30, "the leader was polling %d times" % hits)
+    gate.conn.close()
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def prepared_without_lock(w):
+    """a prepared transaction with the bell off keeps no leader awake"""
+    w.sql("CREATE TABLE app.tpc (id int)")
+    w.sql("SELECT * FROM pgpush.attach('app.tpc', 'open:tpc', columns => "
+        "ARRAY['id'])")
+    c = w.client("ann", ["open:tpc"])
+    conn = w.db.connect()
+    with conn.cursor() as cur:
+        cur.execute("SET pgpush.bell = off")
+        cur.execute("BEGIN")
+        cur.execute("INSERT INTO app.tpc VALUES (1)")
+        cur.execute("PREPARE TRANSACTION 'tpc'")
+        wait_for(lambda: armed(w), "the leader to be armed")
+        cur.execute("COMMIT PREPARED 'tpc'")
+        c.event("tpc.insert")
+    conn.close()
+
+
 @case
 def long_transaction(w):
     """a transaction open for long holds nothing up but its own events"""

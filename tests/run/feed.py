@@ -30,6 +30,20 @@ def forgotten(w):
 
 
 @case
+def written_once(w):
+    """one that is known does not write them again each second"""
+    w.client("ann")
+    wait_for(lambda: connections(w) == 1, "the connection")
+    row = "SELECT xmin::text FROM pgpush.connections"
+    stamp = "SELECT xmin::text FROM pgpush.nodes"
+    before = w.root(row)
+    for _ in range(3):
+        seen = w.root(stamp)
+        wait_for(lambda: w.root(stamp) != seen, "a stamp")
+    same(w.root(row), before, "the row's transaction")
+
+
+@case
 def held_and_locked(w):
     """a held event that is due and locked does not keep the leader busy"""
     c = w.client("held", ["open:held"])
