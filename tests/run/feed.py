@@ -32,9 +32,10 @@ def forgotten(w):
 @case
 def written_once(w):
     """one that is known does not write them again each second"""
-    w.client("ann")
-    wait_for(lambda: connections(w) == 1, "the connection")
-    row = "SELECT xmin::text FROM pgpush.connections"
+    session = w.client("ann").session
+    row = "SELECT xmin::text FROM pgpush.connections WHERE session = '%s'" \
+        % session
+    wait_for(lambda: w.root(row), "the connection")
     stamp = "SELECT xmin::text FROM pgpush.nodes"
     before = w.root(row)
     for _ in range(3):
