@@ -73,6 +73,12 @@ enum todo {
 };
 #define TODO_OF_LOG	(TODO_PLACE | TODO_LOAD | TODO_READ)
 
+/* Somebody's connection, asked for its epoch. */
+struct vet {
+	struct feed	*feed;
+	struct pg	*pg;
+};
+
 /* A connection of the feed: does one thing at a time. */
 struct line {
 	struct feed	*feed;
@@ -186,6 +192,9 @@ static const struct pg_stmt load_stmt = { NULL,
 static const struct pg_stmt place_stmt = { NULL,
 	"SELECT e.epoch, greatest((SELECT max(id) FROM pgpush.log),"
 	" f.id), f.id FROM pgpush.epoch e, pgpush.floor f", 0 };
+
+static const struct pg_stmt epoch_stmt = { NULL,
+	"SELECT epoch FROM pgpush.epoch", 0 };
 
 static const struct pg_stmt lead_try_stmt = { "lead_try",
 	"SELECT pg_try_advisory_lock" LOCK("0"), 0 };
@@ -1304,6 +1313,30 @@ bool
 feed_is_ready(const struct feed *f)
 {
 	return f->ready;
+}
+
+static void
+feed_vetted(void *arg, const struct pg_result *res)
+{
+	struct vet	*v = arg;
+	const char	*epoch = pg_ok(res) ? pg_value(res, 0, 0) : NULL;
+
+	/* Before the feed's first connection there is nothing to compare. */
+	if (epoch != NULL && v->feed->epoch[0] != '\0' &&
+	    strcmp(epoch, v->feed->epoch) != 0)
+		pg_refuse(v->pg, "another epoch than the feed's");
+	free(v);
+}
+
+void
+feed_vet(struct feed *f, struct pg *pg)
+{
+	struct vet	*v = xcalloc(1, sizeof(*v));
+
+	v->feed = f;
+	v->pg = pg;
+	if (pg_send(pg, &epoch_stmt, NULL, feed_vetted, v) == -1)
+		free(v);
 }
 
 int

@@ -54,6 +54,15 @@ bool		 feed_is_ready(const struct feed *f);
 int		 feed_backend(const struct feed *f);
 
 /*
+ * Make sure that a connection leads to the feed's server, or a replica of it:
+ * after a failover the old primary may be there again, and one connection of
+ * many end up with it.  Asks it for its epoch, and refuses it if that is
+ * another one than the feed's.  pg outlives the feed's use of it.
+ */
+struct pg;
+void		 feed_vet(struct feed *f, struct pg *pg);
+
+/*
  * The daemon ends: take its node and its connections out of the tables, and do
  * nothing more.  feed_is_gone: that is done, or there is nobody to tell.
  */

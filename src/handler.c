@@ -14,6 +14,7 @@
 
 #include "clock.h"
 #include "config.h"
+#include "feed.h"
 #include "handler.h"
 #include "log.h"
 #include "pg.h"
@@ -34,6 +35,7 @@ struct call {
 TAILQ_HEAD(call_list, call);
 
 static const struct config	*cfg;
+static struct feed		*feed;
 static struct pg		*pg;
 static struct event		*batch_timer;
 static struct call_list		 waiting = TAILQ_HEAD_INITIALIZER(waiting);
@@ -288,6 +290,12 @@ handler_call(const struct session *s, const char *event, const char *room,
 
 /* The connection */
 
+void
+handler_vet(void)
+{
+	feed_vet(feed, pg);
+}
+
 static void
 on_up(void *arg)
 {
@@ -299,6 +307,7 @@ on_up(void *arg)
 	params[0] = limit;
 	(void)pg_send(pg, &limit_stmt, params, NULL, NULL);
 	free(limit);
+	handler_vet();
 	handler_reload();
 }
 
@@ -313,13 +322,15 @@ on_down(void *arg)
 static const struct pg_ops pg_ops = { on_up, on_down, NULL };
 
 void
-handler_init(struct event_base *base, const struct config *config)
+handler_init(struct event_base *base, const struct config *config,
+    struct feed *f)
 {
 	struct pg_settings	set = { "handlers", config->database,
 	    config->reconnect_min_ms, config->reconnect_max_ms,
 	    config->handler_timeout_ms + STALL_EXTRA_MS };
 
 	cfg = config;
+	feed = f;
 	batch_timer = evtimer_new(base, on_timer, NULL);
 	if (batch_timer == NULL)
 		fatal("msg=\"evtimer_new failed\"");

@@ -14,6 +14,7 @@
 
 struct config;
 struct event_base;
+struct feed;
 struct session;
 
 struct handler {
@@ -29,12 +30,16 @@ struct handler {
  */
 typedef void	(*handler_done)(void *arg, const char *answer);
 
-void	 handler_init(struct event_base *base, const struct config *cfg);
+/* cfg and feed outlive the module. */
+void	 handler_init(struct event_base *base, const struct config *cfg,
+	    struct feed *feed);
 void	 handler_exit(void);
 
 /* Rules are loaded and calls can be made. */
 bool	 handler_is_up(void);
 int	 handler_backend(void);
+/* Make sure that its connection leads where the feed is; see feed_vet. */
+void	 handler_vet(void);
 /* No call is waiting or under way. */
 bool	 handler_is_idle(void);
 /* The rules changed: load them again. */

@@ -801,11 +801,18 @@ hub_notify(const char *payload)
 
 /* The beginning and the end */
 
+void
+hub_vet(void)
+{
+	feed_vet(feed, reads);
+}
+
 static void
 hub_on_up(void *arg)
 {
 	(void)arg;
 	(void)pg_send(reads, &session_stmt, NULL, NULL, NULL);
+	hub_vet();
 	hub_run_reads();
 }
 

@@ -37,6 +37,8 @@ void	 hub_exit(void);
  * server or 0. */
 bool	 hub_is_up(void);
 int	 hub_backend(void);
+/* Make sure that it leads where the feed is; see feed_vet. */
+void	 hub_vet(void);
 
 /* From the feed. */
 void	 hub_entry(struct entry *e);

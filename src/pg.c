@@ -198,6 +198,13 @@ pg_reset(struct pg *pg, const char *why)
 		pg_lost(pg, why);
 }
 
+void
+pg_refuse(struct pg *pg, const char *why)
+{
+	pg->turn = (pg->turn + 1) % HOSTS_TURN;
+	pg_reset(pg, why);
+}
+
 /* Answers */
 
 /* The statement's own failure: its words are for the log, not for a client. */

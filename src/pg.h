@@ -81,6 +81,8 @@ size_t		 pg_outstanding(const struct pg *pg);
 int		 pg_backend(const struct pg *pg);
 /* Give the connection up and make a new one. */
 void		 pg_reset(struct pg *pg, const char *why);
+/* The same, and of several hosts begin with the next. */
+void		 pg_refuse(struct pg *pg, const char *why);
 
 /* Results.  A missing value or SQL NULL is NULL, 0 or false. */
 bool		 pg_ok(const struct pg_result *res);

@@ -366,11 +366,15 @@ on_notify(void *arg, const char *payload)
 	hub_notify(payload);
 }
 
+/* The feed is in another database: so must be the others. */
 static void
 on_epoch(void *arg)
 {
 	(void)arg;
 	hub_reset_all();
+	feed_vet(feed, query);
+	hub_vet();
+	handler_vet();
 }
 
 /* A number of milliseconds in which a client should not all come at once. */
@@ -440,6 +444,7 @@ static void
 on_query_up(void *arg)
 {
 	(void)arg;
+	feed_vet(feed, query);
 	presence_renew();
 }
 
@@ -556,7 +561,7 @@ start_modules(const struct token_keys *keys)
 	feed = feed_new(loop, cfg, node, &feed_ops, NULL);
 	query = pg_new(loop, &set, &query_ops, NULL);
 	hub_init(loop, cfg, feed, &hub_ops);
-	handler_init(loop, cfg);
+	handler_init(loop, cfg, feed);
 	presence_init(loop, query, node);
 	client_init(cfg, feed, query, keys);
 }
