@@ -4,7 +4,9 @@
  * Clients.  A command that must ask the database leaves a request behind, on
  * one list of all; a revoke, a kick or a change of rules that passes the feed
  * meanwhile marks the requests it touches, whose answers then count for
- * nothing: a question of rights is asked again.
+ * nothing: a question of rights is asked again.  A handler that has run cannot
+ * be undone: its answer stands, but for rooms revoked meanwhile, which are
+ * remembered for as long as a request is under way that could ask.
  *
  * Commands of one session take effect in the order they came: as long as a
  * join is under way, what could depend on it waits behind it.
@@ -34,6 +36,7 @@
 
 #define PARKED_MAX	256		/* commands waiting for a join */
 #define REQUESTS_MAX	256		/* of one session, under way */
+#define REVOKES_MAX	10000		/* remembered */
 #define EXPIRING_S	60		/* warn so long before the end */
 #define LEFT_MS		5000		/* a position is kept after a leave */
 #define LEFT_MAX	32		/* rooms left and remembered */
@@ -71,13 +74,22 @@ enum request_type {
 
 /* A question to the database, until its answer. */
 struct request {
-	LIST_ENTRY(request)	 entry;		/* on requests */
+	TAILQ_ENTRY(request)	 entry;		/* on requests */
 	struct session		*session;	/* a reference */
 	enum request_type	 type;
 	bool			 is_void;	/* rights changed meanwhile */
 	bool			 is_join;	/* others wait for it */
+	uint64_t		 revokes;	/* ever, as it was sent */
 	struct command		 cmd;		/* owned */
 	char			*room;		/* owned; of a send, or NULL */
+};
+
+/* A revoke that passed since the oldest request was sent. */
+struct revoke {
+	TAILQ_ENTRY(revoke)	 entry;
+	uint64_t		 number;
+	char			*room;		/* owned */
+	char			*user;		/* owned; "" is everybody */
 };
 
 enum client_state {
@@ -106,7 +118,12 @@ static const struct config	*cfg;
 static struct feed		*feed;
 static struct pg		*query;
 static const struct token_keys	*keys;
-static LIST_HEAD(, request)	 requests = LIST_HEAD_INITIALIZER(requests);
+static TAILQ_HEAD(, request)	 requests =	/* first sent first */
+				    TAILQ_HEAD_INITIALIZER(requests);
+static TAILQ_HEAD(revoke_list, revoke) revokes =
+				    TAILQ_HEAD_INITIALIZER(revokes);
+static uint64_t			 nrevokes;	/* ever */
+static uint64_t			 nforgotten;	/* of them */
 
 static const struct pg_stmt greet_stmt = { "greet",
 	"SELECT g.rooms IS NULL, room"
@@ -140,6 +157,53 @@ end(struct session *s, int code, const char *reason)
 		conn_close(session_conn(s), code, reason);
 }
 
+/* Revokes that requests under way may have to know of */
+
+static void
+revokes_trim(void)
+{
+	const struct request	*oldest = TAILQ_FIRST(&requests);
+	struct revoke		*v;
+
+	while ((v = TAILQ_FIRST(&revokes)) != NULL && (oldest == NULL ||
+	    v->number <= oldest->revokes ||
+	    nrevokes - nforgotten > REVOKES_MAX)) {
+		TAILQ_REMOVE(&revokes, v, entry);
+		nforgotten = v->number;
+		free(v->room);
+		free(v->user);
+		free(v);
+	}
+}
+
+static void
+revokes_add(const char *room, const char *user)
+{
+	struct revoke	*v = xcalloc(1, sizeof(*v));
+
+	v->number = ++nrevokes;
+	v->room = xstrdup(room);
+	v->user = xstrdup(user);
+	TAILQ_INSERT_TAIL(&revokes, v, entry);
+	revokes_trim();
+}
+
+/* Whether the room was revoked since the request was sent. */
+static bool
+request_is_revoked(const struct request *q, const char *room)
+{
+	const struct revoke	*v;
+
+	TAILQ_FOREACH_REVERSE(v, &revokes, revoke_list, entry) {
+		if (v->number <= q->revokes)
+			return false;
+		if (session_is_user(q->session, v->user) &&
+		    strcmp(v->room, room) == 0)
+			return true;
+	}
+	return q->revokes < nforgotten;		/* who knows */
+}
+
 /* Requests */
 
 static struct request *
@@ -153,9 +217,19 @@ request_new(struct session *s, enum request_type type, struct command *cmd)
 		q->cmd = *cmd;
 		memset(cmd, 0, sizeof(*cmd));
 	}
-	LIST_INSERT_HEAD(&requests, q, entry);
+	TAILQ_INSERT_TAIL(&requests, q, entry);
 	client_of(s)->requests++;
 	return q;
+}
+
+/* It goes to the database now, for the first time or again. */
+static void
+request_begin(struct request *q)
+{
+	q->is_void = false;
+	q->revokes = nrevokes;
+	TAILQ_REMOVE(&requests, q, entry);
+	TAILQ_INSERT_TAIL(&requests, q, entry);
 }
 
 static void
@@ -189,7 +263,8 @@ request_end(struct request *q)
 	struct session	*s = q->session;
 	struct client	*cl = client_of(s);
 
-	LIST_REMOVE(q, entry);
+	TAILQ_REMOVE(&requests, q, entry);
+	revokes_trim();
 	if (cl != NULL) {
 		cl->requests--;
 		if (q->is_join)
@@ -455,7 +530,7 @@ request_greet(struct request *q)
 	char		*ctx = session_ctx(s);
 	const char	*params[] = { session_user(s), ctx };
 
-	q->is_void = false;
+	request_begin(q);
 	if (!feed_is_ready(feed) ||
 	    pg_send(query, &greet_stmt, params, on_greeted, q) == -1) {
 		end(s, CLOSE_TRY_LATER, "no database");
@@ -565,7 +640,7 @@ request_join(struct request *q)
 	char		*ctx = session_ctx(s);
 	const char	*params[] = { session_user(s), q->cmd.room, ctx };
 
-	q->is_void = false;
+	request_begin(q);
 	if (pg_send(query, &authorize_stmt, params, on_authorized, q) == -1) {
 		refuse(s, q->cmd.ref, "unavailable", "no database");
 		request_end(q);
@@ -596,13 +671,14 @@ client_join(struct session *s, struct command *cmd)
 /* Sending */
 
 static void
-apply_rooms(struct session *s, const struct answer *a, bool may_join)
+apply_rooms(struct session *s, const struct answer *a, const struct request *q)
 {
 	const struct dialect	*d = session_dialect(s);
 	size_t			 i;
 
-	for (i = 0; may_join && i < a->njoin; i++)
-		if (room_name_ok(a->join[i]))
+	for (i = 0; i < a->njoin; i++)
+		if (room_name_ok(a->join[i]) &&
+		    (q == NULL || !request_is_revoked(q, a->join[i])))
 			enter(s, a->join[i], NULL, -1, NULL);
 	for (i = 0; i < a->nleave; i++) {
 		if (room_member(a->leave[i], s) == NULL)
@@ -612,20 +688,35 @@ apply_rooms(struct session *s, const struct answer *a, bool may_join)
 	}
 }
 
+/* q: whose answer it is; NULL if it has been kept, as a grant. */
 static void
 apply_answer(struct session *s, const struct answer *a, const char *ref,
-    bool may_join)
+    const struct request *q)
 {
 	const struct dialect	*d = session_dialect(s);
 	size_t			 i;
 
-	apply_rooms(s, a, may_join);
+	apply_rooms(s, a, q);
 	for (i = 0; i < a->nemits; i++)
 		session_send(s, d->emit(a->emits[i].event, a->emits[i].data));
 	if (a->code != NULL)
 		refuse(s, ref, a->code, a->message);
 	else
 		session_send(s, d->reply_send(ref, a->reply));
+}
+
+/* Whether the answer of a join is about rights that changed meanwhile. */
+static bool
+answer_is_void(const struct request *q, const struct answer *a)
+{
+	size_t	i;
+
+	if (q->is_void || (q->room != NULL && request_is_revoked(q, q->room)))
+		return true;
+	for (i = 0; i < a->njoin; i++)
+		if (request_is_revoked(q, a->join[i]))
+			return true;
+	return false;
 }
 
 static void
@@ -640,10 +731,6 @@ on_handled(void *arg, const char *json)
 		request_end(q);
 		return;
 	}
-	if (q->is_void && q->is_join && json != NULL) {
-		request_send(q);
-		return;
-	}
 	if (json == NULL)
 		refuse(s, q->cmd.ref, "unavailable", "no database");
 	else if (answer_parse(&a, json) == -1) {
@@ -652,8 +739,12 @@ on_handled(void *arg, const char *json)
 		    log_quote(json, strlen(json)));
 		refuse(s, q->cmd.ref, "internal", "internal error");
 		answer_free(&a);
+	} else if (q->is_join && answer_is_void(q, &a)) {
+		answer_free(&a);
+		request_send(q);
+		return;
 	} else {
-		apply_answer(s, &a, q->cmd.ref, !q->is_void);
+		apply_answer(s, &a, q->cmd.ref, q);
 		if (q->is_join && h != NULL && a.code == NULL &&
 		    q->room != NULL)
 			grant_add(client_of(s), q->cmd.event, q->room, &a);
@@ -665,7 +756,7 @@ on_handled(void *arg, const char *json)
 static void
 request_send(struct request *q)
 {
-	q->is_void = false;
+	request_begin(q);
 	if (handler_call(q->session, q->cmd.event, q->room, q->cmd.data,
 	    q->cmd.key, on_handled, q) == -1) {
 		refuse(q->session, q->cmd.ref, "unavailable", "no database");
@@ -740,14 +831,18 @@ client_send(struct session *s, struct command *cmd)
 	}
 	if (h->grant && (g = grant_find(client_of(s), cmd->event, room)) !=
 	    NULL) {
-		apply_answer(s, &g->answer, cmd->ref, true);
+		apply_answer(s, &g->answer, cmd->ref, NULL);
 		return;
 	}
 	q = request_new(s, REQUEST_SEND, cmd);
 	if (room[0] != '\0')
 		q->room = xstrdup(room);
-	if (h->grant)
+	if (h->grant) {
 		request_set_join(q);
+		/* An answer kept under a key may be older than a revoke. */
+		free(q->cmd.key);
+		q->cmd.key = NULL;
+	}
 	request_send(q);
 }
 
@@ -1082,16 +1177,33 @@ client_forget(struct client *cl, const char *room)
 	}
 }
 
+/* Whether an end of rights in a room ("": any) makes the answer void. */
+static bool
+request_touches(const struct request *q, const char *room)
+{
+	switch (q->type) {
+	case REQUEST_GREET:
+		return true;
+	case REQUEST_JOIN:
+		return room[0] == '\0' || strcmp(q->cmd.room, room) == 0;
+	case REQUEST_SEND:
+		break;
+	}
+	/* Which rooms it is about is known when it is answered. */
+	return room[0] == '\0';
+}
+
 void
 client_revoked(const char *room, const char *user)
 {
 	struct session	*s;
 	struct request	*q;
 
-	LIST_FOREACH(q, &requests, entry)
+	if (room[0] != '\0')
+		revokes_add(room, user);
+	TAILQ_FOREACH(q, &requests, entry)
 		if (session_is_user(q->session, user) &&
-		    (q->type != REQUEST_JOIN || room[0] == '\0' ||
-		    strcmp(q->cmd.room, room) == 0))
+		    request_touches(q, room))
 			q->is_void = true;
 	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
 		if (session_is_user(s, user))

@@ -419,5 +419,132 @@ def handlers_change(w):
     wait_for(lambda: c.do("later", {})["data"], "the other handler")
 
 
+LATCH = 4711            # an advisory lock that holds a handler up
+
+HELD_UP = """
+CREATE FUNCTION app.held_up(user_id text, room text, data jsonb, ctx jsonb)
+RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  INSERT INTO app.calls (event, user_id, room, data)
+    VALUES ('held_up', user_id, room, data);
+  PERFORM pg_advisory_xact_lock_shared(%d);
+  RETURN jsonb_build_object('join', data->'rooms', 'reply', '"in"'::jsonb);
+END $$""" % LATCH
+
+
+def held_up_world(**rule):
+    """A world whose handler held_up waits for the latch."""
+    other = World("app", handler_timeout="1m")
+    other.sql(HELD_UP)
+    other.sql("REVOKE EXECUTE ON FUNCTION app.held_up FROM PUBLIC")
+    other.sql("SELECT pgpush.on('held_up', "
+        "'app.held_up(text,text,jsonb,jsonb)', member => false%s)"
+        % "".join(", %s => %s" % item for item in rule.items()))
+    watch = other.client("watch", ["open:watch"])
+    other.passed = lambda: pass_feed(other, watch)
+    other.passed()
+    return other
+
+
+def pass_feed(w, watch):
+    """Until all that was committed has passed the daemon's feed."""
+    w.emit("open:watch", "mark", {})
+    watch.event("mark")
+
+
+def while_held_up(other, c, data, statement, *args, **more):
+    """Run a statement while c's call of held_up is held up; what c gets.
+
+    Again for each time that the daemon asks again.
+    """
+    other.root("SELECT pg_advisory_lock(%s)", LATCH)
+    ref = c.ref()
+    c.send(type="send", event="held_up", data=data, ref=ref, **more)
+    wait_for(lambda: other.root("SELECT FROM pg_locks WHERE objid = %s AND "
+        "NOT granted", LATCH), "the handler to wait")
+    other.sql(statement, *args)
+    other.passed()
+    other.root("SELECT pg_advisory_unlock(%s)", LATCH)
+    return c.until(type="reply", ref=ref)
+
+
+def rooms_joined(frames):
+    has(frames[-1], {"ok": True, "data": "in"}, "reply")
+    return [f["room"] for f in frames if f["type"] == "joined"]
+
+
+@case
+def rights_change_meanwhile(w):
+    """while a handler runs that returns join, only its rooms' revokes count"""
+    other = held_up_world()
+    n = 0
+    for statement, lost in (
+            ("SELECT pgpush.allow('held:{{id}}', 'app.yes(text,jsonb,jsonb)')",
+                ()),
+            ("SELECT pgpush.revoke('open:elsewhere', 'ann')", ()),
+            ("SELECT pgpush.revoke('hall:{0}b', 'bob')", ()),
+            ("SELECT pgpush.revoke('hall:{0}b', 'ann')", ("b",)),
+            ("SELECT pgpush.revoke('hall:{0}b')", ("b",)),
+            ("SELECT pgpush.revoke('hall:{0}' || x, 'ann') FROM "
+                "unnest('{{a,b}}'::text[]) x", ("a", "b"))):
+        n += 1
+        c = other.client("ann", ["open:elsewhere"])
+        rooms = ["hall:%d%s" % (n, x) for x in "abc"]
+        frames = while_held_up(other, c, {"rooms": rooms},
+            statement.format(n))
+        left = [r for r in rooms if r[-1] not in lost]
+        same(rooms_joined(frames), left, "rooms after " + statement)
+        for room in rooms:
+            other.emit(room, "x", {})
+        for room in left:
+            c.until(event="x", room=room)
+        other.nothing(c, left[0] if left else "user:ann")
+    same(calls(other, "ann", "held_up"), n, "calls")
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def many_revokes_meanwhile(w):
+    """any number of revokes passes while a handler runs, and none is lost"""
+    other = held_up_world()
+    c = other.client("ann")
+    frames = while_held_up(other, c, {"rooms": ["hall:7", "hall:none"]},
+        "SELECT pgpush.revoke('hall:' || i, 'ann') FROM "
+        "generate_series(1, 9000) i")
+    same(rooms_joined(frames), ["hall:none"], "after 9000")
+    frames = while_held_up(other, c, {"rooms": ["hall:7"]},
+        "SELECT pgpush.revoke('hall:' || i, 'ann') FROM "
+        "generate_series(1, 12000) i")
+    same(rooms_joined(frames), [], "after 12000")
+    frames = while_held_up(other, c, {"rooms": ["hall:7"]}, "SELECT 1")
+    same(rooms_joined(frames), ["hall:7"], "after none")
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def grant_asks_again(w):
+    """a handler with grant is asked again, also with a key"""
+    other = held_up_world(**{'"grant"': "true"}, room="'hall:{id}'")
+    c = other.client("ann")
+    n = 0
+    for statement, again in (
+            ("SELECT pgpush.allow('held:{{id}}', 'app.yes(text,jsonb,jsonb)')",
+                1),
+            ("SELECT pgpush.revoke('open:elsewhere', 'ann')", 0),
+            ("SELECT pgpush.revoke('hall:{0}', 'ann')", 1),
+            ("SELECT pgpush.revoke('hall:{0}b')", 1)):
+        n += 1
+        before = calls(other, "ann", "held_up")
+        frames = while_held_up(other, c, {"id": n,
+            "rooms": ["hall:%d" % n, "hall:%db" % n]}, statement.format(n),
+            key="key %d" % n)
+        same(rooms_joined(frames), ["hall:%d" % n, "hall:%db" % n],
+            "rooms after " + statement)
+        same(calls(other, "ann", "held_up") - before, 1 + again, "calls")
+    same(other.close(), [], "end of the daemon")
+
+
 if __name__ == "__main__":
     main()
