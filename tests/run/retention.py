@@ -227,7 +227,7 @@ def all_or_reset(w, c, room, want):
 @case
 def race(w):
     """fifty clients resume while it is purged: each gets all or a reset"""
-    other = World("app", ring_events=16, catchup_limit=50)
+    other = World("app", ring_events=16, catchup_limit=20)
     pour(other, "open:race", 0, 3000)
     ids = moved(other, "open:race", 3000)
     rows = [(i, n) for n, i in enumerate(ids)]
@@ -239,8 +239,8 @@ def race(w):
             conn = other.db.connect("postgres")
             with conn.cursor() as cur:
                 n = 1
-                while n and not stop.wait(0.01):
-                    cur.execute("SELECT pgpush.purge('0 s', 40)")
+                while n and not stop.wait(0.005):
+                    cur.execute("SELECT pgpush.purge('0 s', 100)")
                     n = cur.fetchone()[0]
             conn.close()
         except Exception as e:
