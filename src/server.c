@@ -39,6 +39,10 @@
 #define QUERY_STALL_MS	30000
 #define SPARE_FDS	64		/* for what is no client */
 #define DRAIN_STEP_MS	50
+#define RETURN_MS	1		/* for the return of each client */
+#define RETRY_MIN_MS	500		/* until a restart may be over */
+#define SPREAD_MIN_MS	500
+#define SPREAD_MAX_MS	60000
 #define PROTOCOL	"pgpush.v1"
 #define BEARER		"bearer."
 
@@ -377,22 +381,27 @@ on_epoch(void *arg)
 	handler_vet();
 }
 
-/* A number of milliseconds in which a client should not all come at once. */
+/* The time over which so many clients should come back. */
 static int64_t
-retry_ms(void)
+spread_ms(int64_t clients)
 {
+	int64_t	ms = clients * RETURN_MS;
+
+	if (ms < SPREAD_MIN_MS)
+		return SPREAD_MIN_MS;
+	return ms > SPREAD_MAX_MS ? SPREAD_MAX_MS : ms;
+}
+
+/* Send one of so many clients away, to come back at a time of his own. */
+static void
+send_away(struct session *s, int64_t clients)
+{
+	char		reason[32];
 	uint32_t	random;
 
 	evutil_secure_rng_get_bytes(&random, sizeof(random));
-	return 500 + random % 4500;
-}
-
-static void
-send_away(struct session *s)
-{
-	char	reason[32];
-
-	(void)snprintf(reason, sizeof(reason), "retry=%" PRId64, retry_ms());
+	(void)snprintf(reason, sizeof(reason), "retry=%" PRId64,
+	    RETRY_MIN_MS + random % spread_ms(clients));
 	conn_close(session_conn(s), CLOSE_RESTART, reason);
 }
 
@@ -401,13 +410,14 @@ static void
 on_missed(void *arg)
 {
 	struct session	*s;
+	int64_t		 clients = nconns;
 
 	(void)arg;
 	log_warn("msg=\"rows were purged before they were read\" "
 	    "connections=%" PRId64, nconns);
 	client_config();
 	while ((s = TAILQ_FIRST(&sessions)) != NULL)
-		send_away(s);
+		send_away(s, clients);
 }
 
 static void
@@ -452,19 +462,26 @@ static const struct pg_ops query_ops = { on_query_up, NULL, NULL };
 
 /* The end */
 
-/* Send away as many sessions as should be gone by now. */
+/*
+ * Send away as many sessions as should be gone by now: evenly, no faster than
+ * they should come back, but all within half of the time.
+ */
 static void
 drain_some(int64_t passed_ms)
 {
 	static int64_t	 total;
 	struct session	*s;
-	int64_t		 keep;
+	int64_t		 keep = 0, window;
 
 	if (total == 0)
 		total = nconns;
-	keep = total - total * passed_ms * 2 / (cfg->drain_timeout_ms + 1);
+	window = cfg->drain_timeout_ms / 2;
+	if (window > total * RETURN_MS)
+		window = total * RETURN_MS;
+	if (passed_ms < window)
+		keep = total - total * passed_ms / window;
 	while (nconns > keep && (s = TAILQ_FIRST(&sessions)) != NULL)
-		send_away(s);
+		send_away(s, total);
 	if (keep <= 0)		/* who never showed a token, too */
 		conn_close_all(CLOSE_RESTART, "restarting");
 }

@@ -25,9 +25,9 @@ int	 server_start(struct event_base *base, const struct config *cfg,
 	    const struct token_keys *keys, char *err, size_t errlen);
 
 /*
- * Stop accepting, send everybody away with close code 1012 spread over the
- * first half of drain_timeout, and end the loop when all is done or the time
- * has passed.
+ * Stop accepting, send everybody away with close code 1012, a client a
+ * millisecond or all in the first half of drain_timeout, and end the loop when
+ * all is done or the time has passed.
  */
 void	 server_drain(void);
 

@@ -17,6 +17,7 @@ from lib.tap import Failed, check, same, wait_for
 def told(c):
     """1012 with a retry time in the reason."""
     reason = c.closes(1012, 20)
+    c.shut()                    # as a browser does at once
     match = re.match(r"^retry=(\d+)$", reason)
     check(match, "reason %r" % reason)
     return int(match.group(1))
@@ -32,6 +33,37 @@ def told_to_retry(w):
     times = [told(c) for c in clients]
     check(len(set(times)) > 5, "retry times are not spread: %s" % times)
     silent.recv_close(20)
+    same(other.daemon.wait(), 0, "exit status")
+    other.daemon.process = None
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def few(w):
+    """a few clients are no herd: they soon come back, the end is soon"""
+    other = World("app", drain_timeout="60s")
+    clients = [other.client("f%d" % i) for i in range(10)]
+    other.daemon.signal(signal.SIGTERM)
+    times = [told(c) for c in clients]
+    check(all(500 <= t < 1000 for t in times), "retry times %s" % times)
+    same(other.daemon.wait(20), 0, "exit status")
+    other.daemon.process = None
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def many(w):
+    """the more clients, the longer the time over which they come back"""
+    other = World("app", drain_timeout="60s")
+    count = 1200
+    clients = [other.client("m%d" % i) for i in range(count)]
+    other.daemon.signal(signal.SIGTERM)
+    times = [told(c) for c in clients]
+    check(all(500 <= t < 500 + count for t in times),
+        "retry times from %d to %d" % (min(times), max(times)))
+    late = sum(t >= 500 + count // 2 for t in times)
+    check(count // 3 < late < count * 2 // 3,
+        "%d of %d in the second half of the time" % (late, count))
     same(other.daemon.wait(), 0, "exit status")
     other.daemon.process = None
     same(other.close(), [], "end of the daemon")
