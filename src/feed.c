@@ -36,7 +36,7 @@
 #define BELT_HEARTBEATS		10	/* a move without hint every so many */
 #define PURGE_BEATS		10
 #define PURGE_ROWS		1000	/* some 3 ms in which nothing moves */
-#define LAG_MIN_MS		2	/* the replica has not replayed it yet: */
+#define LAG_MIN_MS		2	/* a replica has not replayed it: */
 #define LAG_MAX_MS		100	/* ask again, less and less often */
 #define BULK_FACTOR		10
 #define STALL_MS		30000

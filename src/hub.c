@@ -129,7 +129,7 @@ member_must_wait(const struct member *m, const struct entry *e)
 		return false;
 	oldest = session_seen_oldest(m->session);
 	LIST_FOREACH(x, session_members(m->session), by_session)
-		if (x->behind && x->last < m->last &&
+		if (x != m && x->behind && x->last < e->id - 1 &&
 		    x->last - SIBLINGS_APART < oldest)
 			return true;
 	return false;
@@ -145,6 +145,9 @@ member_give(struct member *m, struct entry *e)
 	m->is_held = member_must_wait(m, e);
 	if (m->is_held || session_is_full(m->session)) {
 		m->behind = true;
+		/* Nothing of the room was before it: the log may be purged. */
+		if (m->last < e->id - 1)
+			m->last = e->id - 1;
 		return false;
 	}
 	m->last = e->id;
@@ -460,6 +463,14 @@ hub_on_slice(evutil_socket_t fd, short what, void *arg)
 	hub_run_reads();
 }
 
+/* No more than a connection takes before it is full. */
+static int64_t
+read_bytes(void)
+{
+	return cfg->output_high < cfg->move_bytes ? cfg->output_high :
+	    cfg->move_bytes;
+}
+
 /* Take the rows of the answer as entries. */
 static void
 catchup_take(struct catchup *c, const struct pg_result *res)
@@ -478,7 +489,7 @@ catchup_take(struct catchup *c, const struct pg_result *res)
 			c->entries[c->n++] = e;
 	}
 	c->complete = c->upto;
-	if (rows >= cfg->catchup_limit || bytes >= cfg->move_bytes)
+	if (rows >= cfg->catchup_limit || bytes >= read_bytes())
 		c->complete = pg_number(res, rows - 1, READ_COLUMN);
 }
 
@@ -554,7 +565,7 @@ catchup_send(struct catchup *c)
 	const char	*params[] = { pg_param(max, cfg->max_event),
 	    c->room->name, pg_param(from, c->from), pg_param(upto, c->upto),
 	    pg_param(limit, cfg->catchup_limit),
-	    pg_param(bytes, cfg->move_bytes) };
+	    pg_param(bytes, read_bytes()) };
 
 	log_debug("msg=\"catch-up\" room=%s from=%" PRId64 " upto=%" PRId64
 	    " members=%u", log_quote(c->room->name, strlen(c->room->name)),

@@ -123,8 +123,11 @@ native_event(const struct entry *e)
 	begin("{\"type\":\"event\",\"room\":");
 	text_add_string(&out, e->room);
 	add_field(",\"event\":", e->event);
-	if (e->id != 0 && e->kind != ENTRY_SIGNAL)
+	if (e->id != 0 && e->kind != ENTRY_SIGNAL) {
 		add_number(",\"id\":", e->id);
+		if (e->dup[0] != '\0')
+			add_field(",\"dup\":", e->dup);
+	}
 	text_add(&out, ",\"data\":");
 	text_add_bytes(&out, e->data, e->data_len);
 	return finish();

@@ -361,8 +361,8 @@ def once_per_session(w):
     second = w.client("bob", ["open:d2"])
     w.sql("SELECT pgpush.emit('open:d1', 'dup', '{\"n\": 1}', dup => 'x'), "
         "pgpush.emit('open:d2', 'dup', '{\"n\": 1}', dup => 'x')")
-    both.event("dup", "open:d1")
-    second.event("dup", "open:d2")
+    both.event("dup", "open:d1", dup="x")
+    second.event("dup", "open:d2", dup="x")
     w.sql("SELECT pgpush.emit('open:d2', 'dup', '{\"n\": 2}', dup => 'y')")
     both.event("dup", "open:d2", {"n": 2})
     w.nothing(both, "open:d1")

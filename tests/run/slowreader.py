@@ -105,6 +105,42 @@ def gone_while_behind(w):
     w.client("after").position()
 
 
+def stuck(w):
+    """Until the daemon reads no more of the log: nobody takes anything."""
+    seen = []
+
+    def same_for_long():
+        seen.append(w.daemon.log().count('msg="catch-up"'))
+        return len(seen) > 20 and seen[-1] > 0 and len(set(seen[-20:])) == 1
+    wait_for(same_for_long, "the reader to take no more")
+
+
+@case
+def quiet_while_full(w):
+    """a quiet room of a slow reader is not reset because the log was purged"""
+    other = World("app", output_high="16k", ring_events=1)
+    c = other.client("ann", ["open:busy", "open:quiet"], rcvbuf=4096)
+    other.emit("open:quiet", "n", {"n": 0})
+    c.event("n", "open:quiet")
+    pour(other, "open:busy", 0, 20000)
+    stuck(other)
+    other.emit("open:quiet", "n", {"n": 1})
+    other.emit("open:busy", "end", {})
+    last = "SELECT max(id) FROM pgpush.log"
+    moved(other, "open:busy", 20001)
+    probe = other.client("probe")
+    wait_for(lambda: probe.position() >= other.root(last)[0][0],
+        "the feed to have read it all")
+    other.root("SELECT pgpush.purge('-1 s', (SELECT count(*) FROM pgpush.log "
+        "WHERE id < (SELECT max(id) FROM pgpush.log WHERE room = "
+        "'open:quiet'))::int)")
+    seen = c.until(60, type="event", room="open:quiet")
+    resets = [f["room"] for f in seen if f["type"] == "reset"]
+    check("open:quiet" not in resets, "the quiet room was reset")
+    same(seen[-1]["data"], {"n": 1}, "the event")
+    same(other.close(), [], "end of the daemon")
+
+
 @case
 def small_mark(w):
     """with a small high-water mark nearly all comes from the log, in order"""
