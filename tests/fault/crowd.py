@@ -25,8 +25,9 @@ LOOK = 0.02             # seconds between looks at whether all have settled
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Crowd:
