@@ -1,0 +1,399 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: ISC
+"""Many resume at once: all get theirs, the database is asked little.
+
+The reads of the log that the daemon makes for them are told from its own log.
+A lock on pgpush.log holds them back until all who shall take part are there;
+who may join is answered meanwhile.
+"""
+
+import os
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+    ".."))
+
+from lib.case import World, case, main
+from lib.client import Reader
+from lib.nodes import events_of, reads
+from lib.tap import Failed, check, same, show, wait_for
+
+
+def pour(w, room, first, count):
+    w.sql("SELECT pgpush.emit(%s, 'n', jsonb_build_object('n', i)) "
+        "FROM generate_series(%s, %s) i", room, first, first + count - 1)
+
+
+def moved(w, room, count):
+    """Until so many of its events are in the log; their ids."""
+    wait_for(lambda: w.root("SELECT count(*) FROM pgpush.log WHERE room = %s",
+        room)[0][0] >= count, "%d events in the log" % count, 60)
+    return [i for i, _ in events_of(w, room)]
+
+
+def nothing(w, c):
+    w.nothing(c, "user:" + c.user)
+
+
+class Held:
+    """As a context: nobody reads the log."""
+
+    def __init__(self, w):
+        self.w = w
+
+    def __enter__(self):
+        self.conn = self.w.db.connect("postgres", autocommit=False)
+        with self.conn.cursor() as cur:
+            cur.execute("LOCK TABLE pgpush.log IN ACCESS EXCLUSIVE MODE")
+        return self
+
+    def __exit__(self, *unused):
+        self.conn.rollback()
+        self.conn.close()
+
+
+def joins(c, room, since):
+    """A join that is answered; what it resumes comes later."""
+    same(c.join(room, since=since), since, "reply to a join")
+
+
+def numbers(c, room, first, last):
+    for n in range(first, last):
+        c.event("n", room, {"n": n}, limit=60)
+
+
+@case
+def herd(w):
+    """three hundred after a restart, each from elsewhere: few reads, all of it
+    for everybody"""
+    other = World("app", ring_events=64)
+    pour(other, "open:herd", 0, 2000)
+    pour(other, "open:noise", 0, 500)
+    moved(other, "open:noise", 500)
+    other.daemon.stop()
+    pour(other, "open:herd", 2000, 300)
+    other.daemon.start()
+    ids = moved(other, "open:herd", 2300)
+    start = len(other.daemon.log())
+    clients = [other.client("h%d" % i) for i in range(300)]
+    with Held(other):
+        for i, c in enumerate(clients):
+            c.first = (i * 7) % 2200
+            c.send(type="join", room="open:herd", since=ids[c.first - 1]
+                if c.first else ids[0] - 1, ref="j")
+        for c in clients:
+            c.next(type="reply", ref="j", ok=True)
+    for c in clients:
+        numbers(c, "open:herd", c.first, 2300)
+        same(c.kept, [], "more")
+    n = len(reads(other.daemon, start, "open:herd"))
+    check(1 <= n <= 30, "%d reads for 300 clients" % n)
+    members = [m for _, _, _, m in reads(other.daemon, start, "open:herd")]
+    check(max(members) > 100, "members of the reads: %s" % members)
+    pour(other, "open:herd", 2300, 1)
+    for c in clients:
+        numbers(c, "open:herd", 2300, 2301)
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def herd_while_pouring(w):
+    """a hundred resume while the room goes on: without a gap or an overlap"""
+    other = World("app", ring_events=64, catchup_limit=100)
+    pour(other, "open:pour", 0, 2000)
+    ids = moved(other, "open:pour", 2000)
+    clients = [other.client("p%d" % i) for i in range(100)]
+    done = threading.Event()
+    poured = [2000]
+
+    def writer():
+        conn = other.db.connect()
+        with conn.cursor() as cur:
+            while not done.is_set() and poured[0] < 10000:
+                cur.execute("SELECT pgpush.emit('open:pour', 'n', "
+                    "jsonb_build_object('n', i)) FROM generate_series(%s, %s)"
+                    " i", (poured[0], poured[0] + 4))
+                poured[0] += 5
+        conn.close()
+
+    thread = threading.Thread(target=writer)
+    thread.start()
+    try:
+        for i, c in enumerate(clients):
+            c.first = 1 + (i * 13) % 1900
+            joins(c, "open:pour", ids[c.first - 1])
+    finally:
+        done.set()
+        thread.join()
+    for c in clients:
+        numbers(c, "open:pour", c.first, poured[0])
+        nothing(other, c)
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def least_first(w):
+    """who lacks little is not held up by who lacks much, in another room or in
+    the same"""
+    other = World("app", ring_events=64, catchup_limit=100,
+        catchup_concurrent=1)
+    for n in range(0, 3000, 500):
+        pour(other, "open:much", n, 500)
+    pour(other, "open:little", 0, 300)
+    little = moved(other, "open:little", 300)
+    much = moved(other, "open:much", 3000)
+    pour(other, "open:noise", 0, 100)
+    moved(other, "open:noise", 100)
+    big = other.client("big")
+    same_room = other.client("same")
+    small = [other.client("small%d" % i) for i in range(5)]
+    wait_for(lambda: small[0].position() > little[-1], "it to have read all")
+    start = len(other.daemon.log())
+    with Held(other):
+        joins(big, "open:much", much[0] - 1)
+        for c in small:
+            joins(c, "open:little", little[199])
+        joins(same_room, "open:much", much[-150])
+    for c in small:
+        numbers(c, "open:little", 200, 300)
+    numbers(same_room, "open:much", 2851, 3000)
+    numbers(big, "open:much", 0, 3000)
+    rows = reads(other.daemon, start)
+    rooms = [row[0] for row in rows]
+    check("open:little" in rooms, "no read of the room of those who lack "
+        "little: %s" % show(str(rows)))
+    check(rooms.count("open:much") >= 20, "few reads of the other: %s"
+        % show(str(rows)))
+    last = max(i for i, room in enumerate(rooms) if room == "open:little")
+    check(last <= 5, "the last read for those who lack little is number %d of "
+        "%d" % (last + 1, len(rows)))
+    near = [i for i, row in enumerate(rows) if row[0] == "open:much"
+        and row[1] >= much[-150]]
+    check(near and near[0] <= 7, "the first read for the one who lacks little "
+        "in the same room is number %s of %d" % (near[:1], len(rows)))
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def none_from_the_log(w):
+    """with a ring of the usual size a restarted daemon reads nothing for a
+    hundred who missed recent events"""
+    rooms = ["open:warm%d" % i for i in range(5)]
+    for i in range(200):
+        for room in rooms:
+            w.emit(room, "n", {"n": i})
+    ids = dict((room, moved(w, room, 200)) for room in rooms)
+    w.daemon.restart()
+    start = len(w.daemon.log())
+    clients = [w.client("w%d" % i) for i in range(100)]
+    for i, c in enumerate(clients):
+        c.room = rooms[i % 5]
+        c.first = 1 + i
+        c.send(type="join", room=c.room, since=ids[c.room][i], ref="j")
+    for c in clients:
+        c.next(type="reply", ref="j", ok=True)
+        numbers(c, c.room, c.first, 200)
+    for room in rooms:
+        w.emit(room, "n", {"n": 200})
+    for c in clients:
+        numbers(c, c.room, 200, 201)
+    same(reads(w.daemon, start), [], "reads of the log")
+
+
+def room_of(i):
+    return "open:many%d" % i
+
+
+@case
+def twenty_rooms(w):
+    """clients in twenty rooms each resume all of them while events pour in"""
+    other = World("app", ring_events=256)
+    rooms = [room_of(i) for i in range(40)]
+    other.sql("SELECT pgpush.emit('open:many' || i % 40, 'n', "
+        "jsonb_build_object('n', i / 40)) FROM generate_series(0, 3999) i")
+    ids = {}
+    for room in rooms:
+        ids[room] = moved(other, room, 100)
+    done = threading.Event()
+    problems = []
+
+    def writer(me):
+        try:
+            conn = other.db.connect()
+            with conn.cursor() as cur:
+                for n in range(1500):
+                    if done.is_set():
+                        break
+                    cur.execute("SELECT pgpush.emit(%s, 'w', '{}'), "
+                        "pgpush.emit(%s, 'w', '{}')", (rooms[(7 * n + me)
+                        % 40], rooms[(11 * n + me) % 40]))
+            conn.close()
+        except Exception as e:
+            problems.append(e)
+
+    threads = [threading.Thread(target=writer, args=(i,)) for i in (0, 20)]
+    for t in threads:
+        t.start()
+    readers = []
+    try:
+        for i in range(20):
+            c = other.client("t%d" % i)
+            c.since = {}
+            for k in range(20):
+                room = rooms[(2 * i + k) % 40]
+                c.since[room] = ids[room][(17 * i + 5 * k) % 100]
+                c.send(type="join", room=room, since=c.since[room], ref=k)
+            readers.append(Reader(c))
+    finally:
+        for t in threads:
+            t.join()
+    same(problems, [], "the writers")
+    for i in range(40):
+        other.emit(rooms[i], "end", {})
+    for reader in readers:
+        reader.wait(lambda e: sum(1 for x in e if x["event"] == "end") >= 20,
+            "the ends")
+        reader.stop()
+    log = dict((room, [i for i, _ in events_of(other, room)])
+        for room in rooms)
+    for reader in readers:
+        for room, since in reader.client.since.items():
+            got = [e["id"] for e in reader.events if e["room"] == room]
+            want = [i for i in log[room] if i > since]
+            same(got == want, True, "%s in %s: %d events, %d in the log, "
+                "in its order" % (reader.client.user, room, len(got),
+                len(want)))
+        same(sorted(f["ref"] for f in reader.other), list(range(20)),
+            "replies")
+    same(other.close(), [], "end of the daemon")
+
+
+HAPPENINGS = "SELECT pgpush.emit(room, 'h', jsonb_build_object('h', i), " \
+    "dup => 'h' || i) FROM generate_series(%s, %s) i, " \
+    "unnest(ARRAY['open:da', 'open:db']) room"
+
+
+def once(c, first, last, ends=2):
+    """Each happening once, up to the ends of both rooms."""
+    got, left = [], ends
+    while left:
+        f = c.next(60, type="event")
+        if f["event"] == "end":
+            left -= 1
+        else:
+            got.append(f["data"]["h"])
+    missing = set(range(first, last + 1)) - set(got)
+    check(not missing, "%s: %d happenings never came: %s" % (c.user,
+        len(missing), sorted(missing)[:5]))
+    twice = len(got) - len(set(got))
+    check(twice == 0, "%s: %d happenings came twice" % (c.user, twice))
+
+
+def end_both(w):
+    w.emit("open:da", "end", {})
+    w.emit("open:db", "end", {})
+
+
+@case
+def dup_resumed(w):
+    """3000 happenings in two rooms, resumed in both: each once, in few reads"""
+    other = World("app", ring_events=64)
+    since = other.client("first").welcome["id"]
+    for n in range(0, 3000, 500):
+        other.sql(HAPPENINGS + " ORDER BY i, room", n, n + 499)
+    moved(other, "open:db", 3000)
+    clients = [other.client("dup%d" % i) for i in range(4)]
+    for i, c in enumerate(clients):
+        rooms = ["open:da", "open:db"]
+        if i % 2:
+            rooms.reverse()
+        for room in rooms:
+            c.send(type="join", room=room, since=since, ref=room)
+        for room in rooms:
+            same(c.reply(room)["id"], since, "reply")
+    end_both(other)
+    for c in clients:
+        once(c, 0, 2999)
+        nothing(other, c)
+    n = len(reads(other.daemon))
+    check(4 <= n <= 200, "%d reads of the log for 4 clients" % n)
+    # One who has got half of them live and comes back for the rest.
+    c = other.client("half", ["open:da", "open:db"])
+    other.sql(HAPPENINGS + " ORDER BY i, room", 3000, 3099)
+    for h in range(3000, 3100):
+        f = c.event("h", data={"h": h})
+    since = c.position()
+    other.drop(c)
+    other.sql(HAPPENINGS + " ORDER BY i, room", 3100, 4099)
+    c = other.client("half")
+    c.join("open:da", since=since)
+    c.join("open:db", since=since)
+    end_both(other)
+    once(c, 3100, 4099)
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def dup_restarted(w):
+    """the same with a ring that holds them, after a restart"""
+    other = World("app")
+    since = other.client("first").welcome["id"]
+    other.sql(HAPPENINGS + " ORDER BY i, room", 0, 999)
+    moved(other, "open:db", 1000)
+    other.between()
+    other.daemon.restart()
+    clients = [other.client("ring%d" % i) for i in range(3)]
+    for c in clients:
+        c.join("open:db", since=since)
+        c.join("open:da", since=since)
+    end_both(other)
+    for c in clients:
+        once(c, 0, 999)
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def dup_bulk(w):
+    """500 happenings in one transaction, all in one room and then all in the
+    other: each once, live and resumed"""
+    other = World("app", ring_events=64, catchup_limit=100)
+    live = other.client("live", ["open:da", "open:db"])
+    only = other.client("only", ["open:db"])
+    since = other.client("since").welcome["id"]
+    with other.db.connect(autocommit=False) as conn:
+        cur = conn.cursor()
+        cur.execute(HAPPENINGS + " ORDER BY room, i", (0, 499))
+        conn.commit()
+    conn.close()
+    ids = moved(other, "open:db", 500)
+    check(ids[0] > moved(other, "open:da", 500)[-1], "first one, then the "
+        "other")
+    end_both(other)
+    once(live, 0, 499)
+    once(only, 0, 499, 1)
+    for rooms in (("open:da", "open:db"), ("open:db", "open:da")):
+        c = other.client("resumed" + rooms[0][-1])
+        for room in rooms:
+            c.join(room, since=since)
+        once(c, 0, 499)
+        nothing(other, c)
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def dup_slow(w):
+    """a reader that falls behind in the midst of it gets each once, too"""
+    other = World("app", ring_events=64, output_high="16k")
+    c = other.client("slow", ["open:da", "open:db"], rcvbuf=4096)
+    for n in range(0, 5000, 500):
+        other.sql(HAPPENINGS + " ORDER BY i, room", n, n + 499)
+    moved(other, "open:db", 5000)
+    end_both(other)
+    once(c, 0, 4999)
+    nothing(other, c)
+    same(other.close(), [], "end of the daemon")
+
+
+if __name__ == "__main__":
+    main()
