@@ -61,7 +61,7 @@ def behind(w, user, room):
 def kept(w):
     """one who stops reading in a busy room is kept, and gets it all"""
     c = behind(w, "slow", "open:slow")
-    intervals(w, 12)
+    intervals(w, 7)
     pour(w, "open:slow", EVENTS, 100)
     intervals(w, 2)
     check(listed(w, "slow"), "it was closed")
@@ -74,7 +74,7 @@ def kept(w):
 @case
 def closed_in_the_end(w):
     """one who never reads again is closed, and its descriptor given back"""
-    other = World("app", ping_interval="200ms", stall_timeout="3s",
+    other = World("app", ping_interval="500ms", stall_timeout="3s",
         output_high="64k")
     before = other.daemon.descriptors()
     behind(other, "never", "open:never")
@@ -126,4 +126,4 @@ def every_second_ping(w):
 
 
 if __name__ == "__main__":
-    main(ping_interval="200ms", stall_timeout="1h", output_high="64k")
+    main(ping_interval="500ms", stall_timeout="1h", output_high="64k")
