@@ -36,6 +36,7 @@ class Client:
         self.waiting = False        # for the answer to a ping
         self.stalled = False
         self.resets = []            # (room, when, pos, epoch, id, epoch)
+        self.resumes = []           # (room, when, pos, start, epoch)
         self.notes = []             # what must not happen
 
     # -- coming and going
@@ -63,24 +64,17 @@ class Client:
         self.rooms[self.own].since = own.pos if own else None
         self.link = Link(self.crowd.ports[self.daemon], path, token,
             self.rcvbuf)
-        if token is None:
-            self.link.hello = dict(type="auth", token=self.token)
-            if own:
-                self.link.hello.update(since=own.pos, epoch=own.epoch)
-        else:
-            self.link.hello = None
+        self.link.hello = None if token else dict(type="auth",
+            token=self.token, **({"since": own.pos, "epoch": own.epoch}
+            if own else {}))
         self.crowd.watch(self)
-        self.later(TRY, self.must_be_live)
+        self.later(TRY, lambda: self.live or self.cut(0.1))
 
     def later(self, seconds, what):
         """Call what() then, if this is still the same connection."""
         link = self.link
         self.crowd.later(seconds,
             lambda: self.link is link and what())
-
-    def must_be_live(self):
-        if not self.live:
-            self.cut(0.1)
 
     def cut(self, delay=None, daemon=None, goodbye=False):
         """Away, without a word unless goodbye; and back after a delay."""
@@ -142,9 +136,6 @@ class Client:
     def got_other(self, f):
         self.note("an unknown frame %s", f)
 
-    def got_expiring(self, f):
-        pass
-
     def got_welcome(self, f):
         self.live = True
         self.epoch = f["epoch"]
@@ -163,8 +154,12 @@ class Client:
         frame = {"type": "join", "room": room.name, "ref": room.name}
         room.since = None
         if room.now and resume:
-            room.since = room.now.pos
-            frame.update(since=room.now.pos, epoch=room.now.epoch)
+            now = room.now
+            room.since = now.pos
+            frame.update(since=now.pos, epoch=now.epoch)
+            if not now.ids:
+                self.resumes.append((room.name, self.crowd.now(), now.pos,
+                    now.start, now.epoch))
         self.link.send(**frame)
 
     def entered(self, room, ident):
@@ -177,7 +172,7 @@ class Client:
             if ident != room.since or now.epoch != self.epoch:
                 room.odd = (room.since, now.epoch, ident, self.epoch)
         elif self.crowd.now() - room.asked > KEPT:
-            now.end = "left"        # the position was forgotten meanwhile
+            # The position was forgotten meanwhile.
             room.segments.append(Segment(self.epoch, ident))
         elif now.epoch != self.epoch:
             room.odd = (None, now.epoch, ident, self.epoch)
@@ -207,8 +202,6 @@ class Client:
         room.state = OUT
         if error["code"] == "forbidden":
             room.state = BANNED
-            if room.now and room.now.end is None:
-                room.now.end = "left"
         elif error["code"] in ("unavailable", "internal"):
             self.crowd.count("join " + error["code"])
             self.later(self.rng.uniform(0.1, 0.5), lambda: self.join(room))
@@ -233,8 +226,7 @@ class Client:
         if room is None or room.state not in (IN, LEAVING):
             self.note("event %s for %s, which is %s", ident, f.get("room"),
                 room and room.state)
-            if room is None or room.now is None:
-                return
+            return
         if room.odd:
             self.note("room %s: since and epoch, id and epoch of the reply"
                 " are %s, and no reset came", room.name, room.odd)
@@ -256,12 +248,8 @@ class Client:
         now = room.now
         room.odd = None
         self.epoch = f["epoch"]
-        if now:
-            now.end = "reset"
-            self.resets.append((room.name, self.crowd.now(), now.pos,
-                now.epoch, f["id"], f["epoch"]))
-        else:
-            self.note("reset of %s, which had no position", room.name)
+        self.resets.append((room.name, self.crowd.now(), now.pos, now.epoch,
+            f["id"], f["epoch"]))
         room.segments.append(Segment(f["epoch"], f["id"]))
 
     def got_at(self, f):
@@ -301,12 +289,11 @@ class Client:
 
     def rejoin(self):
         """Leave a room and join it at once, half of the time by position."""
-        name = self.rng.choice(sorted(self.rooms))
-        room = self.rooms[name]
-        if not self.live or name == self.own or room.state != IN:
+        room = self.rooms[self.rng.choice(sorted(self.rooms))]
+        if not self.live or room.name == self.own or room.state != IN:
             return
         room.state = LEAVING
         room.asked = self.crowd.now()
-        self.link.send(type="leave", room=name, ref=name)
+        self.link.send(type="leave", room=room.name, ref=room.name)
         self.crowd.rewatch(self)
 

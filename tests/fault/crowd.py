@@ -212,8 +212,9 @@ class Crowd:
     def do_dump(self):
         """The record of everything, once."""
         self.pipe.send(("dump", [{"number": c.number, "user": c.user,
-            "notes": c.notes, "resets": c.resets, "rooms": {r.name:
-            [(s.epoch, s.start, s.pos, s.ids, s.marks, s.conns, s.end)
+            "notes": c.notes, "resets": c.resets, "resumes": c.resumes,
+            "rooms": {r.name:
+            [(s.epoch, s.start, s.pos, s.ids, s.marks, s.conns)
             for s in r.segments] for r in c.rooms.values()}}
             for c in self.clients]))
 

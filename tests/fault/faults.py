@@ -48,7 +48,7 @@ class Faults:
                 time.monotonic() - began, len(todo), left)
             if todo and left > 0:
                 time.sleep(self.rng.uniform(0.2, 1.8)
-                    * min(1.5, left / len(todo)) / 1.5)
+                    * min(2.5, left / len(todo)))
 
     def any(self, but_first=True):
         return self.rng.choice(self.place.daemons[but_first:])

@@ -29,7 +29,6 @@ class Segment:
         self.ids = array("q")
         self.marks = array("L")
         self.conns = array("L")     # by which connection each came
-        self.end = None             # None, "reset" or "left"
 
 
 class Room:

@@ -118,6 +118,7 @@ class Judge:
         self.histories = {h.epoch: h for h in histories}
         self.floors = floors            # [(when the purge began, floor)]
         self.needed = self.needless = 0
+        self.kept = 0       # quiet rooms that a purge overtook, and not "at"
 
     def client(self, record):
         self.record = record
@@ -133,10 +134,12 @@ class Judge:
                 self.segment(room, segment)
         for reset in record["resets"]:
             self.reset(*reset)
+        for room, when, pos, start, epoch in record["resumes"]:
+            self.kept += start < self.floor(when) <= pos
         self.twice()
 
     def remember(self, segment):
-        epoch, _, _, ids, _, conns, _ = segment
+        epoch, _, _, ids, _, conns = segment
         dups = self.histories[epoch].dups if epoch in self.histories else {}
         for ident, conn in zip(ids, conns):
             dup = dups.get(ident)
@@ -153,7 +156,7 @@ class Judge:
                         self.name, conn, dup, sorted(i for i, _ in got))
 
     def segment(self, room, segment):
-        epoch, start, pos, ids, marks, conns, end = segment
+        epoch, start, pos, ids, marks, conns = segment
         self.found.deliveries += len(ids)
         history = self.histories.get(epoch)
         where = "%s room %s from %d to %d" % (self.name, room, start, pos)
@@ -196,11 +199,13 @@ class Judge:
         for ident in ids:
             if not self.excused(history, room, ident, got, conns):
                 near = bisect.bisect(got, ident)
-                self.found.add_lost("%s: id %d, between %s and %s, of conn %s"
-                    " and %s", where, ident, got[near - 1] if near else None,
-                    got[near] if near < len(got) else None,
-                    conns[got[near - 1]] if near else None,
-                    conns[got[near]] if near < len(got) else None)
+                around = got[max(near - 1, 0):near + 1]
+                dup = history.dups.get(ident)
+                self.found.add_lost("%s: id %d, between %s, of conn %s%s",
+                    where, ident, around, [conns[i] for i in around],
+                    dup and "; its dup came as %s" % [(epoch, had)
+                    for (epoch, name), had in self.had.items()
+                    if name == dup] or "")
 
     def excused(self, history, room, ident, got, conns):
         """The same happening came in another room, on a connection that may
@@ -213,12 +218,16 @@ class Judge:
             for other, conn in self.had.get((history.epoch, dup), ())
             if other != ident)
 
+    def floor(self, when):
+        """The highest that it can have been then."""
+        return max((f for began, f in self.floors if began <= when),
+            default=0)
+
     def reset(self, room, when, pos, epoch, ident, new):
         if epoch != new:
             self.needed += 1
             return
-        floor = max([f for began, f in self.floors if began <= when],
-            default=0)
+        floor = self.floor(when)
         if pos < floor:
             self.needed += 1
             return
