@@ -788,6 +788,9 @@ feed_counted(void *arg, const struct pg_result *res)
 
 	if (!feed_answered(f, res))
 		return;
+	/* The first has not been told what was moved since it read last. */
+	if (pg_true(res, 0, 0) && !f->followers)
+		f->todo |= TODO_RING;
 	f->followers = pg_true(res, 0, 0);
 	feed_next(f);
 }

@@ -40,7 +40,7 @@
 #define CLASSES		64		/* bits of a distance */
 #define FAIR_READS	8		/* one of so many is for the farthest */
 #define SLICE_FRAMES	4096		/* handed out in one turn of the loop */
-#define SIBLINGS_APART	10000		/* ids, rows of one happening */
+#define SIBLINGS_APART	1000		/* ids, rows of one happening */
 
 enum catchup_state {
 	CATCHUP_WAITING,	/* in a queue */
@@ -125,9 +125,9 @@ member_must_wait(const struct member *m, const struct entry *e)
 	const struct member	*x;
 	int64_t			 oldest;
 
-	if (e->dup[0] == '\0')
+	if (e->dup[0] == '\0' ||
+	    (oldest = session_seen_oldest(m->session)) == 0)
 		return false;
-	oldest = session_seen_oldest(m->session);
 	LIST_FOREACH(x, session_members(m->session), by_session)
 		if (x != m && x->behind && x->last < e->id - 1 &&
 		    x->last - SIBLINGS_APART < oldest)

@@ -17,7 +17,7 @@
 #include "xmalloc.h"
 
 #define SEEN_MIN	16		/* happenings remembered */
-#define SEEN_MAX	1024
+#define SEEN_MAX	2048
 
 /* A happening of which the session was given a row. */
 struct seen {

@@ -118,7 +118,7 @@ bool		 session_is_full(const struct session *s);
 
 /*
  * Whether the session has been given a row of this happening already; notes
- * it if not, with the id of the row.  Only the last thousand are remembered:
+ * it if not, with the id of the row.  Only the last 2048 are remembered:
  * session_seen_oldest is the id of the one that will be forgotten for the next,
  * or 0 if none will.
  */
