@@ -56,10 +56,11 @@ LANGUAGE sql AS $$
   SELECT DISTINCT u.n, 'fault:' || u.room, change.w, change.s FROM u
 $$;
 
+-- The reason tells it from a revoke without a ban.
 CREATE FUNCTION fault.ban(user_id text, room text) RETURNS void
 LANGUAGE sql AS $$
   INSERT INTO fault.banned VALUES (user_id, room) ON CONFLICT DO NOTHING;
-  SELECT pgpush.revoke(room, user_id);
+  SELECT pgpush.revoke(room, user_id, 'deleted');
 $$;
 
 CREATE FUNCTION fault.allowed(user_id text, params jsonb, ctx jsonb)

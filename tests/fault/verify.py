@@ -58,14 +58,13 @@ class History:
         self.epoch = query("SELECT epoch FROM pgpush.epoch")[0][0]
         self.floor = query("SELECT id FROM pgpush.floor")[0][0]
         self.facts = query("SELECT n, room, w, s FROM fault.facts")
-        self.bans = set(query("SELECT user_id, room FROM fault.banned"))
         self.rows = query("SELECT id, kind, room, event, data::text, user_id,"
             " dup, bytes FROM fault.log ORDER BY id")
         self.rooms = collections.defaultdict(list)      # ids
         self.marks = {}
         self.dups = {}                  # id: of which happening
         self.of_dup = collections.defaultdict(list)     # [(id, room)]
-        self.evicted = {}               # (user, room): id of the first revoke
+        self.evicted = {}               # (user, room): id of the ban
         for ident, kind, room, event, text, user, dup, size in self.rows:
             if kind == "event":
                 data = json.loads(text)
@@ -76,8 +75,8 @@ class History:
                 if dup:
                     self.dups[ident] = dup
                     self.of_dup[dup].append((ident, room))
-            elif kind == "revoke" and (user, room) in self.bans:
-                self.evicted.setdefault((user, room), ident)
+            elif kind == "revoke" and "deleted" in text:
+                self.evicted[user, room] = ident
 
     def events(self):
         return sum(len(ids) for ids in self.rooms.values())
