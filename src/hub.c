@@ -748,9 +748,12 @@ hub_reset_all(void)
 	struct session	*s;
 	struct member	*m;
 
-	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
+	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s)) {
+		/* What was moved and lost may be moved again. */
+		session_forget_seen(s);
 		LIST_FOREACH(m, session_members(s), by_session)
 			member_reset(m);
+	}
 }
 
 void

@@ -278,6 +278,14 @@ session_seen_oldest(const struct session *s)
 	return s->seen_size < SEEN_MAX ? 0 : s->seen[s->seen_next].id;
 }
 
+void
+session_forget_seen(struct session *s)
+{
+	free(s->seen);
+	s->seen = NULL;
+	s->seen_next = s->seen_size = 0;
+}
+
 bool
 session_mark(struct session *s, uint64_t number)
 {

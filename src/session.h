@@ -124,6 +124,8 @@ bool		 session_is_full(const struct session *s);
  */
 bool		 session_seen(struct session *s, const char *dup, int64_t id);
 int64_t		 session_seen_oldest(const struct session *s);
+/* Forget them: they may come again, in another epoch. */
+void		 session_forget_seen(struct session *s);
 
 /* Whether this is the session's first time with this number, which only
  * grows: an ephemeral event for several rooms. */
