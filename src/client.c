@@ -2,11 +2,11 @@
 
 /*
  * Clients.  A command that must ask the database leaves a request behind, on
- * one list of all; a revoke, a kick or a change of rules that passes the feed
- * meanwhile marks the requests it touches, whose answers then count for
+ * one list of all; a kick or a change of rules that passes the feed meanwhile
+ * marks them, and revokes that pass are remembered for as long as a request is
+ * under way that was sent before.  An answer that they touch counts for
  * nothing: a question of rights is asked again.  A handler that has run cannot
- * be undone: its answer stands, but for rooms revoked meanwhile, which are
- * remembered for as long as a request is under way that could ask.
+ * be undone: its answer stands, but for the rooms revoked.
  *
  * Commands of one session take effect in the order they came: as long as a
  * join is under way, what could depend on it waits behind it.
@@ -202,6 +202,17 @@ request_is_revoked(const struct request *q, const char *room)
 			return true;
 	}
 	return q->revokes < nforgotten;		/* who knows */
+}
+
+static bool
+request_is_revoked_any(const struct request *q, char *const *rooms, size_t n)
+{
+	size_t	i;
+
+	for (i = 0; i < n; i++)
+		if (request_is_revoked(q, rooms[i]))
+			return true;
+	return false;
 }
 
 /* Requests */
@@ -498,7 +509,8 @@ on_greeted(void *arg, const struct pg_result *res)
 	struct request	 *q = arg;
 	struct session	 *s = q->session;
 	char		**rooms;
-	size_t		  n;
+	size_t		  n, i;
+	bool		  again;
 
 	if (request_is_stale(q)) {
 		request_end(q);
@@ -515,10 +527,16 @@ on_greeted(void *arg, const struct pg_result *res)
 	else {
 		rooms = xcalloc((size_t)pg_rows(res) + 1, sizeof(*rooms));
 		n = greet_rooms(res, rooms);
-		welcome(s, rooms, n, q->cmd.since, q->cmd.epoch);
-		while (n > 0)
-			free(rooms[--n]);
+		again = request_is_revoked_any(q, rooms, n);
+		if (!again)
+			welcome(s, rooms, n, q->cmd.since, q->cmd.epoch);
+		for (i = 0; i < n; i++)
+			free(rooms[i]);
 		free(rooms);
+		if (again) {
+			request_greet(q);
+			return;
+		}
 	}
 	request_end(q);
 }
@@ -618,7 +636,8 @@ on_authorized(void *arg, const struct pg_result *res)
 		request_end(q);
 		return;
 	}
-	if (q->is_void && res != NULL) {
+	if (res != NULL &&
+	    (q->is_void || request_is_revoked(q, q->cmd.room))) {
 		request_join(q);
 		return;
 	}
@@ -709,14 +728,9 @@ apply_answer(struct session *s, const struct answer *a, const char *ref,
 static bool
 answer_is_void(const struct request *q, const struct answer *a)
 {
-	size_t	i;
-
-	if (q->is_void || (q->room != NULL && request_is_revoked(q, q->room)))
-		return true;
-	for (i = 0; i < a->njoin; i++)
-		if (request_is_revoked(q, a->join[i]))
-			return true;
-	return false;
+	return q->is_void ||
+	    (q->room != NULL && request_is_revoked(q, q->room)) ||
+	    request_is_revoked_any(q, a->join, a->njoin);
 }
 
 static void
@@ -1177,22 +1191,6 @@ client_forget(struct client *cl, const char *room)
 	}
 }
 
-/* Whether an end of rights in a room ("": any) makes the answer void. */
-static bool
-request_touches(const struct request *q, const char *room)
-{
-	switch (q->type) {
-	case REQUEST_GREET:
-		return true;
-	case REQUEST_JOIN:
-		return room[0] == '\0' || strcmp(q->cmd.room, room) == 0;
-	case REQUEST_SEND:
-		break;
-	}
-	/* Which rooms it is about is known when it is answered. */
-	return room[0] == '\0';
-}
-
 void
 client_revoked(const char *room, const char *user)
 {
@@ -1201,10 +1199,10 @@ client_revoked(const char *room, const char *user)
 
 	if (room[0] != '\0')
 		revokes_add(room, user);
-	TAILQ_FOREACH(q, &requests, entry)
-		if (session_is_user(q->session, user) &&
-		    request_touches(q, room))
-			q->is_void = true;
+	else
+		TAILQ_FOREACH(q, &requests, entry)
+			if (session_is_user(q->session, user))
+				q->is_void = true;
 	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
 		if (session_is_user(s, user))
 			client_forget(client_of(s), room);

@@ -455,10 +455,7 @@ def pass_feed(w, watch):
 
 
 def while_held_up(other, c, data, statement, *args, **more):
-    """Run a statement while c's call of held_up is held up; what c gets.
-
-    Again for each time that the daemon asks again.
-    """
+    """Run a statement while c's call of held_up is held up; what c gets."""
     other.root("SELECT pg_advisory_lock(%s)", LATCH)
     ref = c.ref()
     c.send(type="send", event="held_up", data=data, ref=ref, **more)
@@ -543,6 +540,68 @@ def grant_asks_again(w):
         same(rooms_joined(frames), ["hall:%d" % n, "hall:%db" % n],
             "rooms after " + statement)
         same(calls(other, "ann", "held_up") - before, 1 + again, "calls")
+    same(other.close(), [], "end of the daemon")
+
+
+HELD_RULES = """
+CREATE FUNCTION app.held_rule(user_id text, params jsonb, ctx jsonb)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  INSERT INTO app.calls (event, user_id) VALUES ('rule', user_id);
+  PERFORM pg_advisory_xact_lock_shared(%d);
+  RETURN true;
+END $$;
+CREATE FUNCTION app.held_greet(user_id text, ctx jsonb) RETURNS text[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  INSERT INTO app.calls (event, user_id) VALUES ('greet', user_id);
+  PERFORM pg_advisory_xact_lock_shared(%d);
+  RETURN ARRAY['hall:greet'];
+END $$;
+REVOKE EXECUTE ON FUNCTION app.held_rule, app.held_greet FROM PUBLIC;
+SELECT pgpush.allow('held:{id}', 'app.held_rule(text,jsonb,jsonb)');
+SELECT pgpush.greet('app.held_greet(text,jsonb)')""" % (LATCH, LATCH)
+
+
+@case
+def questions_asked_again(w):
+    """a join or a greeting is asked again for its own rooms, not for others"""
+    other = held_up_world()
+    other.sql(HELD_RULES)
+    other.passed()
+    c = other.client("ann")
+    token = other.token("eve")
+    for event, frame, own in (
+            ("rule", {"type": "join", "room": "held:1"}, "held:1"),
+            ("greet", {"type": "auth", "token": token}, "hall:greet")):
+        for statement, again in (
+                ("SELECT pgpush.revoke('open:elsewhere')", 0),
+                ("SELECT pgpush.revoke('%s', 'bob')" % own, 0),
+                ("SELECT pgpush.revoke('%s')" % own, 1),
+                ("SELECT pgpush.allow('%s:{id}', "
+                    "'app.yes(text,jsonb,jsonb)')" % event, 1)):
+            if event == "greet":
+                c = other.open()
+            user = c.user or "eve"
+            before = calls(other, user, event)
+            other.root("SELECT pg_advisory_lock(%s)", LATCH)
+            c.send(**frame)
+            wait_for(lambda: other.root("SELECT FROM pg_locks WHERE "
+                "objid = %s AND NOT granted", LATCH), "the question to wait")
+            other.sql(statement)
+            other.passed()
+            other.root("SELECT pg_advisory_unlock(%s)", LATCH)
+            frames = c.until(type="welcome" if event == "greet" else "reply")
+            same(calls(other, user, event) - before, 1 + again,
+                "%s asked, after %s" % (event, statement))
+            if event == "rule":
+                has(frames[-1], {"ok": True}, "reply")
+                c.leave("held:1")
+                other.sql("SELECT pgpush.revoke('held:1', 'ann')")
+                other.passed()      # forget what was granted
     same(other.close(), [], "end of the daemon")
 
 
