@@ -56,6 +56,7 @@ struct catchup {
 	unsigned int		 distance;	/* the queue it waits in */
 	int64_t			 from;		/* as sent */
 	int64_t			 upto;
+	unsigned int		 era;
 	/* what came */
 	struct entry		**entries;	/* owned, by id */
 	size_t			 n;
@@ -75,6 +76,7 @@ static struct catchup_list	 giving = TAILQ_HEAD_INITIALIZER(giving);
 static int64_t			 reading;	/* reads under way */
 static uint64_t			 nreads;	/* ever */
 static uint64_t			 signals;	/* ever, to tell them apart */
+static unsigned int		 era;		/* grows with each reset of all */
 
 /*
  * The floor, and how far this server's log goes: with several replicas it may
@@ -451,7 +453,7 @@ hub_on_slice(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 	if (c == NULL)
 		return;
-	if (catchup_slice(c))
+	if (c->era != era || catchup_slice(c))
 		catchup_end(c);
 	else {
 		/* By turns with the others. */
@@ -521,7 +523,9 @@ catchup_done(void *arg, const struct pg_result *res)
 		catchup_wait(c, c->distance);
 		clock_start(retry_timer, late ? LAG_MS : RETRY_MS);
 		return;
-	} else if (pg_number(res, 0, 0) > c->from)
+	} else if (c->era != era)
+		catchup_end(c);
+	else if (pg_number(res, 0, 0) > c->from)
 		catchup_below(c, pg_number(res, 0, 0));
 	else {
 		catchup_take(c, res);
@@ -546,6 +550,7 @@ catchup_group(struct catchup *c)
 	struct member	*m;
 
 	c->upto = feed_position(feed);
+	c->era = era;
 	LIST_FOREACH(m, &c->room->members, by_room) {
 		if (!m->wants_log || (int)member_distance(m) != distance)
 			continue;
@@ -748,6 +753,7 @@ hub_reset_all(void)
 	struct session	*s;
 	struct member	*m;
 
+	era++;			/* what is being read is of before */
 	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s)) {
 		/* What was moved and lost may be moved again. */
 		session_forget_seen(s);

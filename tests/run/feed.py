@@ -154,6 +154,24 @@ def left_before_an_epoch(w):
 
 
 @case
+def happens_again(w):
+    """a happening of the epoch that is over comes again in the next one"""
+    other = World("app")
+    c = other.client("again", ["open:h1", "open:h2"])
+    both = "SELECT pgpush.emit('open:h1', 'n', '1', dup => 'same'), " \
+        "pgpush.emit('open:h2', 'n', '1', dup => 'same')"
+    other.sql(both)
+    c.event("n", "open:h1")
+    other.root("UPDATE pgpush.epoch SET timeline = 'of before'")
+    other.root("SELECT pg_terminate_backend(backends[1]) FROM pgpush.nodes")
+    c.until(type="reset", room="open:h1")
+    other.sql(both)
+    c.until(type="event", room="open:h1", dup="same")
+    other.nothing(c, "open:h2")
+    same(other.close(), [], "end of the daemon")
+
+
+@case
 def large_numbers(w):
     """a signal or a reply with an integer of over 64 bits arrives"""
     c = w.client("large", ["open:large"])
