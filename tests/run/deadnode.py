@@ -268,8 +268,12 @@ def short_pause(unused):
 
 
 GHOST = "INSERT INTO pgpush.nodes (node, seen, started, backends, version) " \
-    "VALUES ('ghost', now() - interval '1 hour', now() - interval '2 hours', "\
-    "%s, 'x')"
+    "VALUES ('ghost', now() - interval %s, now() - interval '2 hours', %s, 'x')"
+
+
+def no_ghost(w):
+    wait_for(lambda: not w.root("SELECT FROM pgpush.nodes WHERE node = "
+        "'ghost'"), "the ghost to be forgotten", DEAD)
 
 
 @case
@@ -278,14 +282,19 @@ def reused(unused):
     w = World("app", node="lead")
     with Node(w, "f") as f:
         wait_leader(w, "lead")
+        mine = connected(f) + w.root("SELECT backends FROM pgpush.nodes "
+            "WHERE node = 'lead'")[0][0]
         stranger, pid = other_program(w)
         api = w.db.connect("app_api")
-        everybody = [pid, api.info.backend_pid] + connected(f) + w.root(
-            "SELECT backends FROM pgpush.nodes WHERE node = 'lead'")[0][0]
-        w.root(GHOST, everybody)
-        wait_for(lambda: not w.root("SELECT FROM pgpush.nodes WHERE node = "
-            "'ghost'"), "the ghost to be forgotten", DEAD)
-        f.stamped(2)
+        everybody = [pid, api.info.backend_pid] + mine
+        w.root(GHOST, "1 hour", everybody)
+        no_ghost(w)
+        # One that is dead for so short a time is there for two seconds yet.
+        stranger.close()
+        stranger, pid = other_program(w)
+        everybody[0] = pid
+        w.root(GHOST, "10.1 s", everybody[:2])
+        no_ghost(w)
         same(alive(w, everybody), sorted(everybody), "the connections")
         for conn in (stranger, api):
             with conn.cursor() as cur:
@@ -309,10 +318,8 @@ def other_database(unused):
     wait_for(lambda: not w.root("SELECT FROM pg_stat_activity WHERE pid = "
         "ANY (%s) AND backend_start > now() - interval '12 s'", theirs),
         "the connections to be old", DEAD)
-    w.root("INSERT INTO pgpush.nodes (node, seen, started, backends, version) "
-        "VALUES ('ghost', now() - interval '11 s', now(), %s, 'x')", theirs)
-    wait_for(lambda: not w.root("SELECT FROM pgpush.nodes WHERE node = "
-        "'ghost'"), "the ghost to be forgotten", DEAD)
+    w.root(GHOST, "10.1 s", theirs)
+    no_ghost(w)
     same(alive(w, theirs), sorted(theirs), "the other's connections")
     for x in (w, other):
         same(x.close(), [], "end of the daemon")

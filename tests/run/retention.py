@@ -186,7 +186,7 @@ def quiet(w):
 @case
 def quiet_at(w):
     """the same from the last at, which comes with every ping"""
-    other = World("app", ping_interval="200ms")
+    other = World("app", ping_interval="200ms", ring_events=1)
     c = other.client("at", ["open:quiet"])
     pour(other, "open:loud", 0, 100)
     last = moved(other, "open:loud", 100)[-1]
