@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: ISC
--- pgpush 5: daemons that hang, and a log that is purged all the time.
+-- pgpush 5: daemons that hang, a log that is purged all the time, and repeats
+-- after the end of a right.
 
 BEGIN;
 
@@ -100,24 +101,50 @@ ALTER TABLE pgpush.log SET (
   toast.autovacuum_vacuum_scale_factor = 0.02,
   toast.autovacuum_vacuum_threshold = 10000, toast.vacuum_truncate = off);
 
--- The bell
+-- A repeat of a send
 
--- Without a bell no lock either: a prepared transaction would keep it, and
--- the leader awake, for as long as it is prepared.
-DO $$
+-- Rights may have ended since; a client could keep a key for that moment.
+CREATE FUNCTION pgpush.repeated(answer jsonb, user_id text, ctx jsonb)
+RETURNS jsonb
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE WHEN jsonb_typeof(answer -> 'join') IS DISTINCT FROM 'array'
+    THEN answer
+    ELSE jsonb_set(answer, '{join}', (
+      SELECT coalesce(jsonb_agg(room), '[]')
+      FROM jsonb_array_elements_text(answer -> 'join') AS j (room)
+      WHERE pgpush.authorize(user_id, room, ctx))) END
+$$;
+COMMENT ON FUNCTION pgpush.repeated(jsonb, text, jsonb) IS
+  'For handle: the stored answer to a send that is repeated with its key. It joins only rooms that the allow rules let the user into';
+
+-- Two functions of the files before, with a line of theirs changed.
+DO $do$
 DECLARE
-  old CONSTANT text := 'IF FOUND AND NOT pg_try_advisory_xact_lock_shared';
-  def CONSTANT text := pg_get_functiondef('pgpush.capture()'::regprocedure);
+  f   text;
+  old text;
+  new text;
+  def text;
 BEGIN
-  IF position(old IN def) = 0 THEN
-    RAISE EXCEPTION 'pgpush.capture is not as file 3 makes it';
-  END IF;
-  EXECUTE replace(def, old, 'IF FOUND AND'
-    ' current_setting(''pgpush.bell'', true) IS DISTINCT FROM ''off'''
-    ' AND NOT pg_try_advisory_xact_lock_shared');
-END $$;
+  FOR f, old, new IN VALUES
+    -- Without a bell no lock either: a prepared transaction would keep it,
+    -- and the leader awake, for as long as it is prepared.
+    ('pgpush.capture()', 'IF FOUND AND NOT pg_try_advisory_xact_lock_shared',
+      $$IF FOUND AND current_setting('pgpush.bell', true) IS DISTINCT FROM$$
+      || $$ 'off' AND NOT pg_try_advisory_xact_lock_shared$$),
+    ('pgpush.handle(jsonb)', 'SELECT a.answer INTO answer FROM',
+      $$SELECT pgpush.repeated(a.answer, who, jsonb_build_object('session',$$
+      || $$ c -> 'session', 'claims', c -> 'claims')) INTO answer FROM$$)
+  LOOP
+    def := pg_get_functiondef(f::regprocedure);
+    IF position(old IN def) = 0 THEN
+      RAISE EXCEPTION '% is not as pgpush''s own file made it', f;
+    END IF;
+    EXECUTE replace(def, old, new);
+  END LOOP;
+END $do$;
 
-REVOKE ALL ON FUNCTION pgpush.backends_end(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION pgpush.backends_end(text),
+  pgpush.repeated(jsonb, text, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION pgpush.backends_end(text) TO pgpush_daemon;
 
 COMMIT;

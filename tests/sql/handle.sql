@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: ISC
 -- Clients' events: order, keys, failures that concern nobody else.
 BEGIN;
-SELECT plan(25);
+SELECT plan(26);
 
 CREATE SCHEMA app;
 CREATE TABLE app.done (n serial, what text, who text, session text);
@@ -102,6 +102,25 @@ SELECT results_eq('SELECT user_id, key FROM pgpush.answers ORDER BY 1, 2',
   $$ VALUES ('ann', 'k'), ('bob', 'k'), ('bob', 'r') $$, 'what is kept');
 SELECT is((SELECT answer FROM pgpush.handle('[{"user":"ann","event":"write","key":"k"}]')),
   (SELECT answer FROM got WHERE n = 0), 'the next batch finds it');
+
+-- A repeat joins only who may still join by the rules
+CREATE FUNCTION app.hall(u text, p jsonb, c jsonb) RETURNS boolean LANGUAGE sql
+  SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT p ->> 'id' = '1' AND u = 'ann' AND c ->> 'session' = 's9'
+$$;
+CREATE FUNCTION app.joins(u text, r text, d jsonb, c jsonb) RETURNS jsonb LANGUAGE sql
+  SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT '{"join":["hall:2","hall:1","none"],"reply":1}'::jsonb
+$$;
+REVOKE ALL ON FUNCTION app.hall(text, jsonb, jsonb), app.joins(text, text, jsonb, jsonb) FROM PUBLIC;
+SELECT pgpush.allow('hall:{id}', 'app.hall(text,jsonb,jsonb)'),
+  pgpush.on('joins', 'app.joins(text,text,jsonb,jsonb)', member => false) \g /dev/null
+SELECT is((SELECT jsonb_agg(answer ORDER BY n) FROM pgpush.handle('[
+  {"user":"ann","session":"s9","claims":{},"event":"joins","key":"j"},
+  {"user":"ann","session":"s9","claims":{},"event":"joins","key":"j"},
+  {"user":"ann","session":"s8","claims":{},"event":"joins","key":"j"}]')),
+  '[{"join":["hall:2","hall:1","none"],"reply":1},{"join":["hall:1"],"reply":1},{"join":[],"reply":1}]',
+  'a repeat joins only the rooms that the rules allow now');
 
 SELECT is((SELECT count(*) FROM pgpush.handle('[]')), 0::bigint, 'no calls, no answers');
 SELECT throws_ok($$ SELECT * FROM pgpush.handle((SELECT jsonb_agg('{}'::jsonb) FROM generate_series(1, 257))) $$,
