@@ -15,6 +15,7 @@
 
 #include "config.h"
 #include "log.h"
+#include "sock.h"
 #include "xmalloc.h"
 
 #define KIB	INT64_C(1024)
@@ -28,7 +29,7 @@
 enum kind {
 	KIND_TEXT,
 	KIND_SECRET,		/* text that is not shown */
-	KIND_ADDRESSES,		/* a list of host:port */
+	KIND_ADDRESSES,		/* a list of address:port */
 	KIND_WORDS,		/* a list out of words */
 	KIND_CHOICE,		/* one of words, kept as its number */
 	KIND_NUMBER,
@@ -286,22 +287,13 @@ number_parse(const char *text, enum kind kind, int64_t *out)
 	return 0;
 }
 
-/* host:port or [address]:port. */
 static bool
 address_ok(const char *text)
 {
-	const char	*colon = strrchr(text, ':');
-	int64_t		 port;
-	size_t		 len;
+	struct sockaddr_storage	ss;
+	socklen_t		len;
 
-	if (colon == NULL || colon == text)
-		return false;
-	if (number_parse(colon + 1, KIND_NUMBER, &port) == -1 || port > 65535)
-		return false;
-	len = (size_t)(colon - text);
-	if (text[0] == '[')
-		return len > 2 && text[len - 1] == ']';
-	return memchr(text, ':', len) == NULL;
+	return sock_parse(text, &ss, &len) == 0;
 }
 
 /* At least one item, and every one allowed. */
@@ -331,7 +323,8 @@ allowed_print(char *out, size_t size, const struct setting *s)
 		snprintf(out, size, "any text");
 		break;
 	case KIND_ADDRESSES:
-		snprintf(out, size, "a list of host:port");
+		snprintf(out, size, "a list of numeric addresses with "
+		    "ports, such as 127.0.0.1:8081 or [::1]:8081");
 		break;
 	case KIND_WORDS:
 		snprintf(out, size, "a list out of: %s", s->words);

@@ -13,7 +13,7 @@
 
 struct config {
 	/* network */
-	char		*listen;		/* "host:port, host:port" */
+	char		*listen;		/* "address:port, address:port" */
 	int64_t		 reuse_port;		/* 0 or 1 */
 	char		*origins;		/* list, empty: any */
 	int64_t		 max_connections;

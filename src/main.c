@@ -117,8 +117,8 @@ main(int argc, char *argv[])
 		return 1;
 	}
 	log_set_level((enum log_level)cfg->log_level);
-	if (!migrating && (server_check(cfg, err, sizeof(err)) == -1 ||
-	    (keys = token_keys_load(cfg, err, sizeof(err))) == NULL)) {
+	if (!migrating &&
+	    (keys = token_keys_load(cfg, err, sizeof(err))) == NULL) {
 		(void)fprintf(stderr, "pgpushd: %s\n", err);
 		r = 1;
 	} else if (check)

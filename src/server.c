@@ -299,31 +299,17 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
-parse_address(const char *address, struct sockaddr_storage *ss, int *len,
-    char *err, size_t errlen)
-{
-	*len = sizeof(*ss);
-	if (evutil_parse_sockaddr_port(address, (struct sockaddr *)ss,
-	    len) == 0 && sock_port((struct sockaddr *)ss) != 0)
-		return 0;
-	(void)snprintf(err, errlen, "listen: found \"%s\", allowed: a numeric "
-	    "address and a port, such as 127.0.0.1:8081 or [::1]:8081",
-	    address);
-	return -1;
-}
-
-static int
 listen_on(const char *address, char *err, size_t errlen)
 {
 	struct sockaddr_storage	 ss;
 	struct listener		*l;
-	int			 len, fd;
+	socklen_t		 len;
+	int			 fd;
 	char			 name[SOCK_NAME_MAX];
 
-	if (parse_address(address, &ss, &len, err, errlen) == -1)
-		return -1;
-	fd = sock_listen((struct sockaddr *)&ss, (socklen_t)len,
-	    cfg->reuse_port != 0);
+	if (sock_parse(address, &ss, &len) == -1)
+		fatal("msg=\"config let a bad address pass\"");
+	fd = sock_listen((struct sockaddr *)&ss, len, cfg->reuse_port != 0);
 	if (fd == -1) {
 		(void)snprintf(err, errlen, "listen: %s: %s", address,
 		    strerror(errno));
@@ -581,20 +567,6 @@ start_modules(const struct token_keys *keys)
 	handler_init(loop, cfg, feed);
 	presence_init(loop, query, node);
 	client_init(cfg, feed, query, keys);
-}
-
-int
-server_check(const struct config *config, char *err, size_t errlen)
-{
-	struct sockaddr_storage	 ss;
-	const char		*pos = config->listen;
-	char			 address[SOCK_NAME_MAX];
-	int			 len;
-
-	while (config_list_next(&pos, address, sizeof(address)))
-		if (parse_address(address, &ss, &len, err, errlen) == -1)
-			return -1;
-	return 0;
 }
 
 int

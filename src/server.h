@@ -14,9 +14,6 @@ struct config;
 struct event_base;
 struct token_keys;
 
-/* Whether the addresses can be read; the reason is in err if not (-1). */
-int	 server_check(const struct config *cfg, char *err, size_t errlen);
-
 /*
  * Start everything.  cfg and keys outlive it.  Returns 0, or -1 with the
  * reason in err: an address that cannot be had.

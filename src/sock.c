@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <event2/util.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,16 +101,16 @@ sock_close(struct sock *s)
 	s->fd = -1;
 }
 
-unsigned int
-sock_port(const struct sockaddr *sa)
+int
+sock_parse(const char *text, struct sockaddr_storage *ss, socklen_t *len)
 {
-	const void	*p = sa;
+	int	n = sizeof(*ss);
 
-	if (sa->sa_family == AF_INET)
-		return ntohs(((const struct sockaddr_in *)p)->sin_port);
-	if (sa->sa_family == AF_INET6)
-		return ntohs(((const struct sockaddr_in6 *)p)->sin6_port);
-	return 0;
+	if (evutil_parse_sockaddr_port(text, (struct sockaddr *)ss, &n) == -1)
+		return -1;
+	*len = (socklen_t)n;
+	/* The port is at the same place in both kinds. */
+	return ((struct sockaddr_in *)ss)->sin_port == 0 ? -1 : 0;
 }
 
 void

@@ -45,8 +45,12 @@ ssize_t	 sock_writev(struct sock *s, const struct iovec *iov, int n);
 void	 sock_shutdown(struct sock *s);
 void	 sock_close(struct sock *s);
 
-/* The port of an address, 0 if it has none. */
-unsigned int sock_port(const struct sockaddr *sa);
+/*
+ * Read "127.0.0.1:80" or "[::1]:80": numbers only, and a port that is not 0.
+ * Returns 0, or -1 if it is anything else.
+ */
+int	 sock_parse(const char *text, struct sockaddr_storage *ss,
+	    socklen_t *len) __attribute__((warn_unused_result));
 
 /* The address as "127.0.0.1:80", "[::1]:80" or "unix" into out. */
 void	 sock_name(const struct sockaddr *sa, char out[SOCK_NAME_MAX]);
