@@ -215,6 +215,26 @@ def lost_tail(unused):
 
 
 @case
+def dup_after(unused):
+    """a happening told before is told once more in the new epoch"""
+    with Pair() as p:
+        c = p.w.client("one", ["open:x", "open:y"])
+        happen(p.w, "open:x")
+        c.event("h", "open:x")
+        p.fail()
+        resets(c, ["open:x", "open:y", "user:one"])
+        happen(p.w, "open:y")
+        happen(p.w, "open:x")
+        c.event("h", "open:y")
+        nothing(p.w, c)
+
+
+def happen(w, room):
+    """One and the same happening, told in this room."""
+    w.sql("SELECT pgpush.emit(%s, 'h', '{}', dup => 'the same')", room)
+
+
+@case
 def standby_first(unused):
     """a standby that comes first among the hosts is passed over"""
     with Pair(replica_first=True) as p:

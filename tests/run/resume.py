@@ -8,6 +8,7 @@ who may join is answered meanwhile.
 """
 
 import os
+import random
 import sys
 import threading
 
@@ -393,6 +394,92 @@ def dup_slow(w):
     once(c, 0, 4999)
     nothing(other, c)
     same(other.close(), [], "end of the daemon")
+
+
+class Crowd:
+    """Happenings in rooms at random, and sessions in rooms at random."""
+
+    def __init__(self, w, seed):
+        self.w = w
+        self.rng = random.Random(seed)
+        self.rooms = ["open:c%d" % i for i in range(6)]
+        self.h = 0
+        self.members = []
+
+    def tell(self, count):
+        """So many, in one transaction, told room by room or one by one."""
+        rows = []
+        for _ in range(count):
+            for room in self.rng.sample(self.rooms, self.rng.randint(1, 4)):
+                rows.append((room, self.h))
+            self.h += 1
+        if self.rng.random() < 0.5:
+            rows.sort()
+        self.w.sql("SELECT pgpush.emit(room, 'h', jsonb_build_object('h', h),"
+            " dup => 'c' || h) FROM unnest(%s::text[], %s::int[]) "
+            "WITH ORDINALITY u (room, h, i) ORDER BY i",
+            [room for room, _ in rows], [h for _, h in rows])
+
+    def member(self, i, since=None):
+        """One in some rooms, from now on or from somewhere before."""
+        rooms = self.rng.sample(self.rooms, self.rng.randint(2, 5))
+        how = {"rcvbuf": 4096} if self.rng.random() < 0.3 else {}
+        c = self.w.client("c%d" % i, **how)
+        c.start = {}
+        for room in rooms:
+            more = {} if since is None else {"since": since}
+            c.start[room] = c.join(room, **more)
+        self.members.append(Reader(c))
+
+    def ids(self):
+        return [row[0] for row in self.w.root("SELECT id FROM pgpush.log "
+            "WHERE room = ANY (%s) ORDER BY id", self.rooms)]
+
+    def check(self, reader):
+        """Each happening of its rooms once, each room in order."""
+        rows = self.w.root("SELECT id, room, data->'h' FROM pgpush.log WHERE "
+            "event = 'h' AND room = ANY (%s)", list(reader.client.start))
+        log = dict((row[0], row) for row in rows
+            if row[0] > reader.client.start[row[1]])
+        want = set(h for _, _, h in log.values())
+        got = [e for e in reader.events if e["event"] == "h"]
+        last = {}
+        for e in got:
+            same(log.get(e["id"]), (e["id"], e["room"], e["data"]["h"]),
+                "a row of the log")
+            check(e["id"] > last.get(e["room"], 0), "%s: out of order in %s "
+                "at %d" % (reader.client.user, e["room"], e["id"]))
+            last[e["room"]] = e["id"]
+        told = [e["data"]["h"] for e in got]
+        check(len(told) == len(set(told)), "%s: %d came twice"
+            % (reader.client.user, len(told) - len(set(told))))
+        check(set(told) == want, "%s: %d of %d never came: %s"
+            % (reader.client.user, len(want - set(told)), len(want),
+            sorted(want - set(told))[:5]))
+
+
+@case
+def dup_crowd(w):
+    """happenings in up to four of six rooms, live, resumed and behind"""
+    for seed in (1, 2):
+        other = World("app", ring_events=200, catchup_limit=100,
+            output_high="8k")
+        crowd = Crowd(other, seed)
+        for i in range(6):
+            crowd.member(i)
+        for turn in range(30):
+            crowd.tell(crowd.rng.choice((1, 3, 30, 200)))
+            if turn % 3 == 2:
+                ids = crowd.ids()
+                crowd.member(100 + turn, crowd.rng.choice(ids) if ids else 0)
+        for room in crowd.rooms:
+            other.emit(room, "end", {})
+        for reader in crowd.members:
+            reader.wait(lambda e: sum(1 for x in e if x["event"] == "end")
+                == len(reader.client.start), "the ends")
+            reader.stop()
+            crowd.check(reader)
+        same(other.close(), [], "end of the daemon")
 
 
 if __name__ == "__main__":
