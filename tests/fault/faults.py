@@ -64,6 +64,7 @@ class Faults:
 
     def do_drain(self):
         d = self.any()
+        d.wait_status("/healthz", 200)      # it may just have been started
         d.stop()
         d.start(ready=False)
         self.counts["drain"] += 1
