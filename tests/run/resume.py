@@ -458,28 +458,40 @@ class Crowd:
             sorted(want - set(told))[:5]))
 
 
+def crowd_of(seed, turns, most):
+    """Happenings and members by this seed; all must have come right."""
+    other = World("app", ring_events=200, catchup_limit=100,
+        output_high="8k")
+    crowd = Crowd(other, seed)
+    for i in range(6):
+        crowd.member(i)
+    for turn in range(turns):
+        crowd.tell(crowd.rng.choice((1, 5, 50, most)))
+        if turn % 3 == 2:
+            ids = crowd.ids()
+            crowd.member(100 + turn, crowd.rng.choice(ids) if ids else 0)
+    for room in crowd.rooms:
+        other.emit(room, "end", {})
+    for reader in crowd.members:
+        reader.wait(lambda e: sum(1 for x in e if x["event"] == "end")
+            == len(reader.client.start), "the ends")
+        reader.stop()
+        crowd.check(reader)
+    same(other.close(), [], "end of the daemon")
+
+
 @case
 def dup_crowd(w):
     """happenings in up to four of six rooms, live, resumed and behind"""
     for seed in (1, 2):
-        other = World("app", ring_events=200, catchup_limit=100,
-            output_high="8k")
-        crowd = Crowd(other, seed)
-        for i in range(6):
-            crowd.member(i)
-        for turn in range(30):
-            crowd.tell(crowd.rng.choice((1, 3, 30, 200)))
-            if turn % 3 == 2:
-                ids = crowd.ids()
-                crowd.member(100 + turn, crowd.rng.choice(ids) if ids else 0)
-        for room in crowd.rooms:
-            other.emit(room, "end", {})
-        for reader in crowd.members:
-            reader.wait(lambda e: sum(1 for x in e if x["event"] == "end")
-                == len(reader.client.start), "the ends")
-            reader.stop()
-            crowd.check(reader)
-        same(other.close(), [], "end of the daemon")
+        crowd_of(seed, 30, 200)
+
+
+@case
+def dup_crowd_bulk(w):
+    """the same with 1500 in one transaction, room by room"""
+    for seed in (3, 6):
+        crowd_of(seed, 20, 1500)
 
 
 if __name__ == "__main__":
