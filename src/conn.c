@@ -34,14 +34,18 @@
 
 enum conn_state {
 	CONN_REQUEST,		/* the request head has not all arrived */
+	CONN_BODY,		/* nor its body */
+	CONN_WAITING,		/* the owner answers later */
 	CONN_OPEN,		/* WebSocket */
+	CONN_STREAM,		/* an answer without an end */
 	CONN_CLOSING,		/* our close frame is out, theirs is not in */
 	CONN_LINGER,		/* write the rest, read and drop till the end */
 	CONN_DEAD,		/* closed; waits to be freed */
 };
 
 static const char *const state_names[] = {
-	"request", "open", "closing", "linger", "dead"
+	"request", "body", "waiting", "open", "stream", "closing", "linger",
+	"dead"
 };
 
 TAILQ_HEAD(conn_list, conn);
@@ -60,15 +64,18 @@ struct conn {
 	bool			  is_dirty;
 	bool			  told;		/* ops->closed was called */
 	bool			  sent_fin;
-	bool			  is_head;	/* the request: no body */
+	bool			  is_head;	/* the request: no body out */
+	char			 *headers;	/* owned; of every answer */
 	struct event		  ev;
 	struct event		  timer;
 	TAILQ_ENTRY(conn)	  entry;	/* on conns or on dead */
 	TAILQ_ENTRY(conn)	  dirty_entry;
 
 	/* input */
-	uint8_t			 *in;		/* owned; an incomplete head */
+	uint8_t			 *in;		/* owned; an incomplete head, or
+						 * the one of the body */
 	size_t			  in_len;
+	size_t			  body_len;
 	struct ws_header	  hdr;		/* of the frame being read */
 	uint64_t		  got;		/* of its payload */
 	bool			  in_frame;
@@ -101,6 +108,13 @@ static uint8_t			 read_buf[HTTP_MAX_HEAD + READ_SIZE];
 
 static void	conn_write(struct conn *c);
 
+/* The owner sends what he has. */
+static bool
+conn_is_live(const struct conn *c)
+{
+	return c->state == CONN_OPEN || c->state == CONN_STREAM;
+}
+
 static void
 conn_set_state(struct conn *c, enum conn_state state, const char *why)
 {
@@ -130,7 +144,7 @@ conn_arm(struct conn *c)
 static void
 conn_tell_closed(struct conn *c, int code)
 {
-	if (c->told || c->state == CONN_REQUEST)
+	if (c->told || c->state == CONN_REQUEST || c->state == CONN_BODY)
 		return;
 	c->told = true;
 	c->ops->closed(c, code);
@@ -174,6 +188,7 @@ conn_free(struct conn *c)
 	conn_free_output(c);
 	free(c->in);
 	free(c->msg);
+	free(c->headers);
 	free(c);
 }
 
@@ -295,7 +310,7 @@ conn_write(struct conn *c)
 	}
 	if (c->full && c->out_bytes <= c->limits->output_high_bytes / 2) {
 		c->full = false;
-		if (c->state == CONN_OPEN)
+		if (conn_is_live(c))
 			c->ops->drained(c);
 	}
 	conn_arm(c);
@@ -318,6 +333,17 @@ conn_send_frame(struct conn *c, uint8_t opcode, const uint8_t *p, size_t len)
 {
 	struct frame	*f = frame_make(opcode, p, len);
 
+	conn_queue(c, f);
+	frame_unref(f);
+}
+
+static void
+conn_send_text(struct conn *c, char *text)
+{
+	struct frame	*f = frame_new(strlen(text));
+
+	memcpy(f->data, text, f->len);
+	free(text);
 	conn_queue(c, f);
 	frame_unref(f);
 }
@@ -354,6 +380,17 @@ conn_begin_close(struct conn *c, enum conn_state state, int code,
 	c->msg = NULL;
 	c->msg_len = c->msg_cap = 0;
 	clock_start(&c->timer, c->limits->close_timeout_ms);
+	conn_tell_closed(c, code);
+}
+
+/* A stream ends with what is queued. */
+static void
+conn_end_stream(struct conn *c, int code, const char *reason)
+{
+	conn_set_state(c, CONN_LINGER, reason);
+	clock_start(&c->timer, c->limits->close_timeout_ms);
+	conn_mark_dirty(c);
+	conn_arm(c);
 	conn_tell_closed(c, code);
 }
 
@@ -567,7 +604,51 @@ conn_frames(struct conn *c, uint8_t *p, size_t n)
 	return n;
 }
 
-/* Returns the bytes of the request head, or 0 if it is incomplete. */
+/* A whole request: the owner's to answer. */
+static void
+conn_hand_over(struct conn *c, struct http_request *req, const uint8_t *body)
+{
+	req->body.p = (const char *)body;
+	req->body.len = c->body_len;
+	c->is_head = http_slice_is(&req->method, "HEAD");
+	c->ops->request(c, req);
+	if (c->state == CONN_REQUEST || c->state == CONN_BODY)
+		conn_drop(c, CLOSE_ABNORMAL, "request not answered");
+}
+
+/* Begin to collect a body: keep the head and what has come of it. */
+static void
+conn_begin_body(struct conn *c, const struct http_request *req,
+    const uint8_t *p, size_t head, size_t n)
+{
+	conn_keep(c, p, head);
+	conn_append(c, p + head, n - head);
+	conn_set_state(c, CONN_BODY, "a body");
+	if (http_header_has(req, "Expect", "100-continue"))
+		conn_send_text(c, xstrdup("HTTP/1.1 100 Continue\r\n\r\n"));
+}
+
+/* More of a body, perhaps its end. */
+static void
+conn_body(struct conn *c, const uint8_t *p, size_t n)
+{
+	struct http_request	 req;
+	uint8_t			*head = c->in, *body;
+	size_t			 len = c->in_len;
+
+	conn_append(c, p, n);
+	if (c->msg_len < c->body_len)
+		return;
+	body = c->msg;
+	c->in = c->msg = NULL;
+	c->in_len = c->msg_len = c->msg_cap = 0;
+	if (http_request_parse(&req, (const char *)head, len) > 0)
+		conn_hand_over(c, &req, body);
+	free(head);
+	free(body);
+}
+
+/* Returns the bytes of the request that were used, 0 if it is incomplete. */
 static size_t
 conn_request(struct conn *c, const uint8_t *p, size_t n)
 {
@@ -575,17 +656,21 @@ conn_request(struct conn *c, const uint8_t *p, size_t n)
 	int			r;
 
 	r = http_request_parse(&req, (const char *)p, n);
+	if (r > 0 && req.content_length > c->limits->message_bytes)
+		r = -413;
 	if (r < 0) {
 		conn_respond(c, -r, NULL, "text/plain", http_reason(-r));
 		return n;
 	}
 	if (r == 0)
 		return 0;
-	c->is_head = http_slice_is(&req.method, "HEAD");
-	c->ops->request(c, &req);
-	if (c->state == CONN_REQUEST)
-		conn_drop(c, CLOSE_ABNORMAL, "request not answered");
-	return (size_t)r;
+	c->body_len = (size_t)req.content_length;
+	if (c->body_len > n - (size_t)r) {
+		conn_begin_body(c, &req, p, (size_t)r, n);
+		return n;
+	}
+	conn_hand_over(c, &req, p + r);
+	return (size_t)r + c->body_len;
 }
 
 static void
@@ -603,6 +688,10 @@ conn_read(struct conn *c)
 		return;
 	}
 	c->last_life_ms = clock_ms();
+	if (c->state == CONN_BODY) {
+		conn_body(c, read_buf + have, (size_t)r);
+		return;
+	}
 	if (have > 0)
 		memcpy(read_buf, c->in, have);
 	have += (size_t)r;
@@ -612,7 +701,7 @@ conn_read(struct conn *c)
 		used += conn_frames(c, read_buf + used, have - used);
 	else if (c->state != CONN_REQUEST)
 		used = have;
-	if (c->state != CONN_DEAD)
+	if (c->state != CONN_DEAD && c->state != CONN_BODY)
 		conn_keep(c, read_buf + used, have - used);
 }
 
@@ -635,7 +724,7 @@ conn_on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (c->state == CONN_OPEN)
+	if (conn_is_live(c) || c->state == CONN_WAITING)
 		c->ops->timer(c);
 	else
 		conn_drop(c, CLOSE_ABNORMAL, "timeout");
@@ -718,31 +807,52 @@ conn_peer(const struct conn *c, char out[SOCK_NAME_MAX])
 	memcpy(out, c->peer, SOCK_NAME_MAX);
 }
 
-static void
-conn_send_text(struct conn *c, char *text)
-{
-	struct frame	*f = frame_new(strlen(text));
-
-	memcpy(f->data, text, f->len);
-	free(text);
-	conn_queue(c, f);
-	frame_unref(f);
-}
-
 void
 conn_respond(struct conn *c, int status, const char *headers,
     const char *type, const char *body)
 {
 	conn_send_text(c, xasprintf("HTTP/1.1 %d %s\r\n"
 	    "Content-Type: %s\r\nContent-Length: %zu\r\n"
-	    "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n%s%s",
+	    "Cache-Control: no-store\r\nConnection: close\r\n%s%s\r\n%s%s",
 	    status, http_reason(status), type, strlen(body) + 1,
+	    c->headers == NULL ? "" : c->headers,
 	    headers == NULL ? "" : headers, c->is_head ? "" : body,
 	    c->is_head ? "" : "\n"));
-	/* Nobody was told of a WebSocket, so nobody is told of its end. */
-	c->told = true;
+	/* Who answers at once need not be told of the end. */
+	if (c->state != CONN_WAITING)
+		c->told = true;
 	conn_set_state(c, CONN_LINGER, "answered");
 	clock_start(&c->timer, c->limits->close_timeout_ms);
+}
+
+void
+conn_set_headers(struct conn *c, const char *headers)
+{
+	free(c->headers);
+	c->headers = xstrdup(headers);
+}
+
+void
+conn_defer(struct conn *c)
+{
+	(void)evtimer_del(&c->timer);
+	conn_set_state(c, CONN_WAITING, "deferred");
+}
+
+bool
+conn_is_waiting(const struct conn *c)
+{
+	return c->state == CONN_WAITING;
+}
+
+void
+conn_stream(struct conn *c, const char *type)
+{
+	conn_send_text(c, xasprintf("HTTP/1.1 200 OK\r\n"
+	    "Content-Type: %s\r\nCache-Control: no-store\r\n"
+	    "X-Accel-Buffering: no\r\nConnection: close\r\n%s\r\n", type,
+	    c->headers == NULL ? "" : c->headers));
+	conn_set_state(c, CONN_STREAM, "a stream");
 }
 
 void
@@ -766,7 +876,7 @@ conn_upgrade(struct conn *c, const struct http_request *req,
 void
 conn_send(struct conn *c, struct frame *f)
 {
-	if (c->state == CONN_OPEN)
+	if (conn_is_live(c))
 		conn_queue(c, f);
 }
 
@@ -774,6 +884,16 @@ struct frame *
 conn_message(bool binary, const uint8_t *p, size_t len)
 {
 	return frame_make(binary ? WS_BINARY : WS_TEXT, p, len);
+}
+
+const uint8_t *
+conn_payload(const struct frame *f, size_t *len)
+{
+	/* Ours have no mask: RFC 6455 section 5.2. */
+	size_t	n = f->data[1] < 126 ? 2 : f->data[1] == 126 ? 4 : 10;
+
+	*len = f->len - n;
+	return f->data + n;
 }
 
 void
@@ -798,7 +918,7 @@ conn_silent_ms(const struct conn *c)
 void
 conn_set_timer(struct conn *c, int64_t timeout_ms)
 {
-	if (c->state == CONN_OPEN)
+	if (conn_is_live(c) || c->state == CONN_WAITING)
 		clock_start(&c->timer, timeout_ms);
 }
 
@@ -807,7 +927,11 @@ conn_close(struct conn *c, int code, const char *reason)
 {
 	if (c->state == CONN_OPEN)
 		conn_begin_close(c, CONN_CLOSING, code, reason);
-	else if (c->state == CONN_REQUEST)
+	else if (c->state == CONN_STREAM)
+		conn_end_stream(c, code, reason);
+	else if (c->state == CONN_WAITING)
+		conn_respond(c, 503, NULL, "text/plain", reason);
+	else if (c->state == CONN_REQUEST || c->state == CONN_BODY)
 		conn_drop(c, code, reason);
 }
 

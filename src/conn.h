@@ -12,8 +12,9 @@
 
 /*
  * One TCP connection from its request to its goodbye.  It begins as HTTP: the
- * owner gets the request and answers it, or upgrades the connection to
- * WebSocket, after which he gets messages.  What is queued on a connection is
+ * owner gets the request and answers it, now or later; or upgrades the
+ * connection to WebSocket, after which he gets messages; or begins a stream,
+ * an answer that ends when he closes it.  What is queued on a connection is
  * written once per turn of the loop, however many frames came together.
  */
 
@@ -44,8 +45,9 @@ enum {
  * whatever the callback does to it.
  */
 struct conn_ops {
-	/* A whole request head.  Answer with conn_respond or conn_upgrade,
-	 * now; the request is valid only in the callback. */
+	/* A whole request, with its body.  Answer with conn_respond,
+	 * conn_upgrade or conn_stream, or say conn_defer to do it later; the
+	 * request is valid only in the callback. */
 	void	(*request)(struct conn *c, const struct http_request *req);
 	/* A whole message; text is valid UTF-8.  The bytes are valid only in
 	 * the callback. */
@@ -57,13 +59,13 @@ struct conn_ops {
 	void	(*timer)(struct conn *c);
 	/* It is over: code and reason as sent or received (CLOSE_ABNORMAL if
 	 * neither).  Called once; nothing more can be sent, and the
-	 * connection is freed soon after.  Not called for a connection that
-	 * never was upgraded. */
+	 * connection is freed soon after.  Not called for a request that was
+	 * answered at once. */
 	void	(*closed)(struct conn *c, int code);
 };
 
 struct conn_limits {
-	size_t		 message_bytes;		/* largest message in */
+	size_t		 message_bytes;		/* largest message or body in */
 	size_t		 output_high_bytes;	/* high-water mark */
 	int64_t		 request_timeout_ms;
 	int64_t		 close_timeout_ms;	/* for the close handshake */
@@ -87,6 +89,20 @@ void	 conn_set_owner(struct conn *c, void *owner);
 uint64_t conn_id(const struct conn *c);
 /* The peer's address as sock_name gives it. */
 void	 conn_peer(const struct conn *c, char out[SOCK_NAME_MAX]);
+
+/* Header lines for every answer on this connection, each ended by CR LF. */
+void	 conn_set_headers(struct conn *c, const char *headers);
+
+/* The answer to the request comes later. */
+void	 conn_defer(struct conn *c);
+/* It has not come yet. */
+bool	 conn_is_waiting(const struct conn *c);
+
+/*
+ * Begin an answer of that type without an end: what is sent then goes out as
+ * it is, and conn_close ends it without a word.
+ */
+void	 conn_stream(struct conn *c, const char *type);
 
 /*
  * Answer the request and close: status, body of the given type, and further
@@ -112,6 +128,9 @@ void	 conn_send(struct conn *c, struct frame *f);
  * reference, the caller's.  p is copied. */
 struct frame *
 	 conn_message(bool binary, const uint8_t *p, size_t len);
+/* The payload of such a frame; its length to *len. */
+const uint8_t *
+	 conn_payload(const struct frame *f, size_t *len);
 void	 conn_ping(struct conn *c);
 
 /* Over the high-water mark, and not yet below half of it since. */

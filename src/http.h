@@ -32,6 +32,7 @@ struct http_request {
 	int		 minor;		/* HTTP/1.x */
 	bool		 keep_alive;
 	uint64_t	 content_length; /* 0 if there is none */
+	struct http_slice body;		/* not the parser's: empty */
 	size_t		 nheaders;
 	struct http_header headers[HTTP_MAX_HEADERS];
 };
