@@ -235,6 +235,29 @@ def happen(w, room):
 
 
 @case
+def the_one_it_reads(unused):
+    """the replica that a daemon reads is promoted: it goes on, and is reset"""
+    with Pair() as p, Node(p.w, "reads", p.dsn(), reconnect_max="500ms",
+            follow_dsn=p.r.dsn(p.w.db.name, "push_daemon")) as f:
+        c = f.client("one", ["open:x"])
+        pour(p.w, "open:x", 0, 10)
+        last = numbers(c, "open:x", 0, 10)[-1]
+        p.r.wait_replayed(p.w.cluster)
+        p.r.stop_receiving()
+        pour(p.w, "open:x", 500, 10)
+        p.fail("immediate", lost=True)
+        at = resets(c, ["open:x", "user:one"])["open:x"]
+        check(at["id"] >= last + JUMP, "position %d after %d"
+            % (at["id"], last))
+        same(at["epoch"], p.epoch(), "epoch of the reset")
+        pour(p.w, "open:x", 10, 10)
+        numbers(c, "open:x", 10, 10)
+        f.wait_ready()
+        check(leader(p.w) not in (None, "reads"), "who leads")
+        nothing(p.w, c)
+
+
+@case
 def standby_first(unused):
     """a standby that comes first among the hosts is passed over"""
     with Pair(replica_first=True) as p:
