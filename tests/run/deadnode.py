@@ -114,8 +114,8 @@ def stop_midway(w, node):
 
 def whole(w, reader, room, event="n"):
     """It has every event of the room once and in order."""
-    want = [i for i, _ in events_of(w, room, event=event)]
     reader.wait(lambda e: e and e[-1]["event"] == "end", "the last event")
+    want = [i for i, _ in events_of(w, room, event=event)]
     got = [e["id"] for e in reader.events if e["event"] == event]
     same(got == want, True, "%s: %d events, %d in the log, in its order"
         % (reader.client.user, len(got), len(want)))
