@@ -129,6 +129,13 @@ static const struct pg_stmt greet_stmt = { "greet",
 	"SELECT g.rooms IS NULL, room"
 	" FROM (SELECT pgpush.greet_user($1, $2::jsonb) AS rooms OFFSET 0) g"
 	" LEFT JOIN LATERAL unnest(g.rooms) AS room ON true", 2 };
+/* The same, and whether the user may enter the rooms he asks for. */
+static const struct pg_stmt greet_rooms_stmt = { "greet_rooms",
+	"SELECT g.rooms IS NULL, room, true"
+	" FROM (SELECT pgpush.greet_user($1, $2::jsonb) AS rooms OFFSET 0) g"
+	" LEFT JOIN LATERAL unnest(g.rooms) AS room ON true"
+	" UNION ALL SELECT false, room, pgpush.authorize($1, room, $2::jsonb)"
+	" FROM jsonb_array_elements_text($3::jsonb) AS room", 3 };
 static const struct pg_stmt authorize_stmt = { "authorize",
 	"SELECT pgpush.authorize($1, $2, $3::jsonb)", 3 };
 
@@ -153,8 +160,7 @@ refuse(struct session *s, const char *ref, const char *code,
 static void
 end(struct session *s, int code, const char *reason)
 {
-	if (session_conn(s) != NULL)
-		conn_close(session_conn(s), code, reason);
+	session_close(s, code, reason);
 }
 
 /* Revokes that requests under way may have to know of */
@@ -460,6 +466,7 @@ static void
 welcome(struct session *s, char **rooms, size_t n, int64_t since,
     const char *epoch)
 {
+	const struct dialect	 *d = session_dialect(s);
 	struct client		 *cl = client_of(s);
 	struct member		**members = xcalloc(n + 1, sizeof(*members));
 	struct welcome		  w = { session_id(s), session_user(s), rooms,
@@ -473,13 +480,36 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 		w.id = members[0]->last;
 	cl->state = CLIENT_LIVE;
 	session_begin(s);
-	session_send(s, session_dialect(s)->welcome(&w));
+	if (d->begin != NULL)
+		d->begin(session_conn(s));
+	session_send(s, d->welcome(&w));
 	for (i = 0; i < n; i++)
 		hub_start(members[i]);
 	free(members);
 	presence_opened(s);
 	cl->ping_ms = clock_ms() + cfg->ping_interval_ms;
 	client_tick(s);
+}
+
+/* Whoever comes for one command is in no room, and on no list. */
+static void
+admit(struct session *s)
+{
+	client_of(s)->state = CLIENT_LIVE;
+	conn_set_timer(session_conn(s), cfg->handler_timeout_ms +
+	    cfg->auth_timeout_ms);
+}
+
+/* A room that was asked for and is not allowed, or NULL. */
+static const char *
+forbidden_room(const struct pg_result *res)
+{
+	int	i;
+
+	for (i = 0; i < pg_rows(res); i++)
+		if (pg_value(res, i, 2) != NULL && !pg_true(res, i, 2))
+			return pg_value(res, i, 1);
+	return NULL;
 }
 
 /* The rooms of an answer of greet_user, each once. */
@@ -524,6 +554,10 @@ on_greeted(void *arg, const struct pg_result *res)
 		end(s, CLOSE_TRY_LATER, "no database");
 	else if (pg_true(res, 0, 0))
 		end(s, CLOSE_FORBIDDEN, "user not found");
+	else if (forbidden_room(res) != NULL)
+		end(s, CLOSE_FORBIDDEN, "not allowed in one of the rooms");
+	else if (session_dialect(s)->is_brief)
+		admit(s);
 	else {
 		rooms = xcalloc((size_t)pg_rows(res) + 1, sizeof(*rooms));
 		n = greet_rooms(res, rooms);
@@ -544,13 +578,16 @@ on_greeted(void *arg, const struct pg_result *res)
 static void
 request_greet(struct request *q)
 {
-	struct session	*s = q->session;
-	char		*ctx = session_ctx(s);
-	const char	*params[] = { session_user(s), ctx };
+	struct session		*s = q->session;
+	const struct pg_stmt	*stmt = q->cmd.rooms == NULL ? &greet_stmt :
+				    &greet_rooms_stmt;
+	char			*ctx = session_ctx(s);
+	const char		*params[] = { session_user(s), ctx,
+	    q->cmd.rooms };
 
 	request_begin(q);
 	if (!feed_is_ready(feed) ||
-	    pg_send(query, &greet_stmt, params, on_greeted, q) == -1) {
+	    pg_send(query, stmt, params, on_greeted, q) == -1) {
 		end(s, CLOSE_TRY_LATER, "no database");
 		request_end(q);
 	}
@@ -591,13 +628,14 @@ client_authenticate(struct session *s, const char *token, size_t len,
 
 void
 client_token(struct session *s, const char *token, size_t len, int64_t since,
-    const char *epoch)
+    const char *epoch, const char *rooms)
 {
 	struct command	cmd;
 
 	memset(&cmd, 0, sizeof(cmd));
 	cmd.since = since;
 	cmd.epoch = epoch == NULL ? NULL : xstrdup(epoch);
+	cmd.rooms = rooms == NULL ? NULL : xstrdup(rooms);
 	client_authenticate(s, token, len, &cmd);
 	command_free(&cmd);
 }
@@ -695,6 +733,8 @@ apply_rooms(struct session *s, const struct answer *a, const struct request *q)
 	const struct dialect	*d = session_dialect(s);
 	size_t			 i;
 
+	if (d->is_brief)
+		return;
 	for (i = 0; i < a->njoin; i++)
 		if (room_name_ok(a->join[i]) &&
 		    (q == NULL || !request_is_revoked(q, a->join[i])))
@@ -812,6 +852,48 @@ send_room(struct session *s, const struct handler *h, struct command *cmd,
 	return 0;
 }
 
+/*
+ * Whoever is in no room, because he comes for one command, must be one who may
+ * enter it.
+ */
+static void
+on_allowed(void *arg, const struct pg_result *res)
+{
+	struct request	*q = arg;
+	struct session	*s = q->session;
+
+	if (request_is_stale(q)) {
+		request_end(q);
+		return;
+	}
+	if (pg_ok(res) && pg_true(res, 0, 0) && !q->is_void &&
+	    !request_is_revoked(q, q->room)) {
+		request_send(q);
+		return;
+	}
+	if (!pg_ok(res))
+		refuse(s, q->cmd.ref, "unavailable", "no database");
+	else
+		refuse(s, q->cmd.ref, "forbidden", "not allowed in this room");
+	request_end(q);
+}
+
+static void
+request_allow(struct session *s, struct command *cmd, const char *room)
+{
+	struct request	*q = request_new(s, REQUEST_SEND, cmd);
+	char		*ctx = session_ctx(s);
+	const char	*params[] = { session_user(s), room, ctx };
+
+	q->room = xstrdup(room);
+	request_begin(q);
+	if (pg_send(query, &authorize_stmt, params, on_allowed, q) == -1) {
+		refuse(s, q->cmd.ref, "unavailable", "no database");
+		request_end(q);
+	}
+	free(ctx);
+}
+
 static void
 client_send(struct session *s, struct command *cmd)
 {
@@ -837,6 +919,10 @@ client_send(struct session *s, struct command *cmd)
 		return;
 	if (h->member && room[0] == '\0') {
 		refuse(s, cmd->ref, "bad_request", "room is missing");
+		return;
+	}
+	if (h->member && session_dialect(s)->is_brief) {
+		request_allow(s, cmd, room);
 		return;
 	}
 	if (h->member && room_member(room, s) == NULL) {
@@ -882,6 +968,12 @@ client_bad(struct session *s, struct command *cmd)
 static void
 client_do(struct session *s, struct command *cmd)
 {
+	if (session_dialect(s)->is_brief && cmd->type != COMMAND_SEND &&
+	    cmd->type != COMMAND_BAD) {
+		refuse(s, cmd->ref, "bad_request", "only a send goes without "
+		    "the session of a stream");
+		return;
+	}
 	switch (cmd->type) {
 	case COMMAND_AUTH:
 		client_refresh(s, cmd);
@@ -1021,7 +1113,7 @@ client_ping(struct session *s, int64_t now)
 	if (conn_is_full(c))
 		return;
 	session_send(s, session_dialect(s)->at(hub_at(s)));
-	conn_ping(c);
+	conn_ping(c);	/* of a WebSocket only */
 }
 
 /*
@@ -1036,6 +1128,9 @@ client_alive_ms(struct session *s)
 			    DEAD_PINGS * cfg->ping_interval_ms;
 	int64_t		 silent = conn_silent_ms(c);
 
+	/* The other kind is found out by TCP. */
+	if (!session_dialect(s)->has_pongs && !conn_is_full(c))
+		return cfg->stall_timeout_ms;
 	return silent > limit ? 0 : limit - silent + 1;
 }
 
@@ -1067,6 +1162,10 @@ client_tick(struct session *s)
 
 	if (cl->state != CLIENT_LIVE) {
 		end(s, CLOSE_AUTH_TIMEOUT, "no auth in time");
+		return;
+	}
+	if (session_dialect(s)->is_brief) {
+		end(s, CLOSE_TRY_LATER, "no answer in time");
 		return;
 	}
 	if ((alive = client_alive_ms(s)) == 0) {
@@ -1138,7 +1237,7 @@ client_close(struct session *s)
 	struct client	*cl = client_of(s);
 	struct parked	*p;
 
-	if (cl->state == CLIENT_LIVE) {
+	if (cl->state == CLIENT_LIVE && !session_dialect(s)->is_brief) {
 		tell_disconnect(s);
 		presence_closed(s);
 	}

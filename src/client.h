@@ -28,10 +28,11 @@ void	 client_open(struct session *s);
 
 /*
  * A token that came with the request, before any message; since and epoch as
- * in an auth command (-1 and NULL: none).
+ * in an auth command (-1 and NULL: none); rooms to enter at once, of which
+ * none may be forbidden, as a JSON array (NULL: none).
  */
 void	 client_token(struct session *s, const char *token, size_t len,
-	    int64_t since, const char *epoch);
+	    int64_t since, const char *epoch, const char *rooms);
 
 /* A command; it is taken apart. */
 void	 client_command(struct session *s, struct command *cmd);

@@ -89,6 +89,7 @@ static const struct setting settings[] = {
 	    0, 0, "HS256 RS256 ES256" },
 	{ "jwt_user_claim", KIND_TEXT, AT(jwt_user_claim), "sub",
 	    0, 0, NULL },
+	{ "jwt_cookie", KIND_TEXT, AT(jwt_cookie), "token", 0, 0, NULL },
 	{ "jwt_issuer", KIND_TEXT, AT(jwt_issuer), "", 0, 0, NULL },
 	{ "jwt_audience", KIND_TEXT, AT(jwt_audience), "", 0, 0, NULL },
 	{ "jwt_leeway", KIND_TIME, AT(jwt_leeway_ms), "0s", 0, HOUR, NULL },

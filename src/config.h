@@ -39,6 +39,7 @@ struct config {
 	char		*jwt_jwks_file;
 	char		*jwt_algorithms;
 	char		*jwt_user_claim;
+	char		*jwt_cookie;
 	char		*jwt_issuer;
 	char		*jwt_audience;
 	int64_t		 jwt_leeway_ms;

@@ -811,13 +811,19 @@ void
 conn_respond(struct conn *c, int status, const char *headers,
     const char *type, const char *body)
 {
-	conn_send_text(c, xasprintf("HTTP/1.1 %d %s\r\n"
-	    "Content-Type: %s\r\nContent-Length: %zu\r\n"
+	char	*length;
+
+	/* RFC 9110 section 15.3.5: 204 has no content, and says no length. */
+	length = status == 204 ? xstrdup("") : xasprintf("Content-Type: %s\r\n"
+	    "Content-Length: %zu\r\n", type, strlen(body) + 1);
+	conn_send_text(c, xasprintf("HTTP/1.1 %d %s\r\n%s"
 	    "Cache-Control: no-store\r\nConnection: close\r\n%s%s\r\n%s%s",
-	    status, http_reason(status), type, strlen(body) + 1,
+	    status, http_reason(status), length,
 	    c->headers == NULL ? "" : c->headers,
-	    headers == NULL ? "" : headers, c->is_head ? "" : body,
-	    c->is_head ? "" : "\n"));
+	    headers == NULL ? "" : headers,
+	    c->is_head || status == 204 ? "" : body,
+	    c->is_head || status == 204 ? "" : "\n"));
+	free(length);
 	/* Who answers at once need not be told of the end. */
 	if (c->state != CONN_WAITING)
 		c->told = true;

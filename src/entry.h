@@ -23,9 +23,10 @@ enum entry_kind {
 	ENTRY_RESYNC,		/* an event too large to send */
 };
 
-/* The dialects, which index an entry's frames.  Socket.IO and SSE follow. */
+/* The dialects, which index an entry's frames.  Socket.IO follows. */
 enum dialect_id {
 	DIALECT_NATIVE,
+	DIALECT_SSE,
 	DIALECT_COUNT
 };
 

@@ -490,24 +490,45 @@ query_decode(const struct http_slice *s, char *out, size_t size)
 	return (int)n;
 }
 
-int
-http_query_get(const struct http_request *req, const char *name, size_t n,
-    char *out, size_t size)
+/* Find the *n-th parameter of that name; *n counts down with each. */
+static bool
+query_find(const struct http_request *req, const char *name, size_t *n,
+    struct http_slice *value)
 {
-	struct http_slice	 rest = req->query, value, key;
+	struct http_slice	 rest = req->query, key;
 	char			 decoded[QUERY_NAME_MAX];
 	bool			 more, has_value;
 
 	do {
-		value = slice_cut(&rest, '&', &more);
-		key = slice_cut(&value, '=', &has_value);
+		*value = slice_cut(&rest, '&', &more);
+		key = slice_cut(value, '=', &has_value);
 		if (query_decode(&key, decoded, sizeof(decoded)) == -1 ||
 		    strcmp(decoded, name) != 0)
 			continue;
-		if (n-- == 0)
-			return query_decode(&value, out, size);
+		if ((*n)-- == 0)
+			return true;
 	} while (more);
-	return -1;
+	return false;
+}
+
+int
+http_query_get(const struct http_request *req, const char *name, size_t n,
+    char *out, size_t size)
+{
+	struct http_slice	value;
+
+	return query_find(req, name, &n, &value) ? query_decode(&value, out,
+	    size) : -1;
+}
+
+size_t
+http_query_count(const struct http_request *req, const char *name)
+{
+	struct http_slice	value;
+	size_t			n = SIZE_MAX;
+
+	(void)query_find(req, name, &n, &value);
+	return SIZE_MAX - n;
 }
 
 const char *

@@ -82,6 +82,9 @@ bool	 http_header_has(const struct http_request *req, const char *name,
 int	 http_query_get(const struct http_request *req, const char *name,
 	    size_t n, char *out, size_t size);
 
+/* How many parameters of that name there are. */
+size_t	 http_query_count(const struct http_request *req, const char *name);
+
 bool	 http_slice_is(const struct http_slice *s, const char *text);
 
 /* The reason phrase of a status code that we send. */

@@ -264,6 +264,8 @@ native_expiring(int64_t seconds)
 
 const struct dialect proto_dialect = {
 	.id = DIALECT_NATIVE,
+	.has_pongs = true,
+	.end = conn_close,
 	.event = native_event,
 	.emit = native_emit,
 	.welcome = native_welcome,
@@ -363,7 +365,7 @@ get_ref(struct command *cmd, const json_t *json)
 }
 
 static void
-get_type(struct command *cmd, const json_t *json)
+get_type(struct command *cmd, const json_t *json, const char *fallback)
 {
 	static const struct {
 		const char		*name;
@@ -379,6 +381,8 @@ get_type(struct command *cmd, const json_t *json)
 	size_t		 i;
 
 	name = json_string_value(json_object_get(json, "type"));
+	if (json_object_get(json, "type") == NULL)
+		name = fallback;
 	cmd->type = COMMAND_BAD;
 	for (i = 0; name != NULL && i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(types[i].name, name) == 0)
@@ -441,10 +445,11 @@ get_data(struct command *cmd, const json_t *json)
 
 /* Take the fields; cmd->wrong may be set already. */
 static void
-get_fields(struct command *cmd, const json_t *json, size_t len)
+get_fields(struct command *cmd, const json_t *json, size_t len,
+    const char *fallback)
 {
 	if (cmd->wrong == NULL)
-		get_type(cmd, json);
+		get_type(cmd, json, fallback);
 	get_ref(cmd, json);
 	get_since(cmd, json);
 	get_string(cmd, json, "token", len, &cmd->token);
@@ -452,6 +457,8 @@ get_fields(struct command *cmd, const json_t *json, size_t len)
 	get_string(cmd, json, "event", EVENT_NAME_MAX, &cmd->event);
 	get_string(cmd, json, "key", KEY_MAX, &cmd->key);
 	get_string(cmd, json, "epoch", REF_MAX, &cmd->epoch);
+	if (fallback != NULL)
+		get_string(cmd, json, "session", REF_MAX, &cmd->session);
 	if (cmd->room != NULL && !room_name_ok(cmd->room))
 		cmd->wrong = "room";
 	get_data(cmd, json);
@@ -462,7 +469,8 @@ get_fields(struct command *cmd, const json_t *json, size_t len)
 }
 
 int
-proto_parse(struct command *cmd, const char *p, size_t len)
+proto_parse(struct command *cmd, const char *p, size_t len,
+    const char *fallback)
 {
 	json_t	*json;
 	int	 r = -1;
@@ -472,7 +480,7 @@ proto_parse(struct command *cmd, const char *p, size_t len)
 	json = load(cmd, p, len);
 	if (json_is_object(json)) {
 		cmd->ref = xstrdup("null");
-		get_fields(cmd, json, len);
+		get_fields(cmd, json, len, fallback);
 		r = 0;
 	}
 	/* A command may wait, and parsed it is ten times as large. */
@@ -490,6 +498,8 @@ command_free(struct command *cmd)
 	free(cmd->data);
 	free(cmd->key);
 	free(cmd->epoch);
+	free(cmd->session);
+	free(cmd->rooms);
 	memset(cmd, 0, sizeof(*cmd));
 }
 

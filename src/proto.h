@@ -32,16 +32,19 @@ struct command {
 	char		*data;		/* JSON text, "null" if none */
 	char		*key;
 	char		*epoch;
+	char		*session;	/* of a POST */
+	char		*rooms;		/* of a stream: a JSON array */
 	int64_t		 since;		/* -1: none */
 	const char	*wrong;		/* what is bad about a COMMAND_BAD */
 };
 
 /*
- * Parse one message.  Returns 0, also for COMMAND_BAD; or -1 if it is not
- * JSON, or not an object.  Free with command_free in either case.
+ * Parse one message; fallback is the type of one that gives none (NULL: that
+ * is bad).  Returns 0, also for COMMAND_BAD; or -1 if it is not JSON, or not
+ * an object.  Free with command_free in either case.
  */
-int	 proto_parse(struct command *cmd, const char *p, size_t len)
-    __attribute__((warn_unused_result));
+int	 proto_parse(struct command *cmd, const char *p, size_t len,
+	    const char *fallback) __attribute__((warn_unused_result));
 void	 command_free(struct command *cmd);
 
 /*

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * The one file that knows both directions.  Routes: /ws, /healthz, /readyz.
+ * The one file that knows both directions.  Routes: /ws, /events, /send,
+ * /healthz, /readyz.
  */
 
 #include <sys/queue.h>
@@ -30,6 +31,8 @@
 #include "server.h"
 #include "session.h"
 #include "sock.h"
+#include "sse.h"
+#include "web.h"
 #include "ws.h"
 #include "xmalloc.h"
 
@@ -61,7 +64,7 @@ static struct pg		*query;
 static struct event		*accept_timer;
 static struct event		*drain_timer;
 static char			*node;
-static int64_t			 nconns;	/* WebSockets open */
+static int64_t			 nconns;	/* with a session */
 static int64_t			 max_conns;
 static int64_t			 drain_start_ms;
 static bool			 draining;
@@ -79,7 +82,7 @@ on_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
 		conn_close(c, CLOSE_BAD_FRAME, "binary message");
 		return;
 	}
-	if (proto_parse(&cmd, (const char *)p, len) == -1)
+	if (proto_parse(&cmd, (const char *)p, len, NULL) == -1)
 		conn_close(c, CLOSE_BAD_FRAME, "not a JSON object");
 	else
 		client_command(s, &cmd);
@@ -95,7 +98,12 @@ on_drained(struct conn *c)
 static void
 on_conn_timer(struct conn *c)
 {
-	client_tick(conn_owner(c));
+	struct session	*s = conn_owner(c);
+
+	if (s == NULL)
+		web_timeout(c);
+	else
+		client_tick(s);
 }
 
 static void
@@ -104,43 +112,24 @@ on_closed(struct conn *c, int code)
 	struct session	*s = conn_owner(c);
 
 	log_debug("conn=%" PRIu64 " msg=closed code=%d", conn_id(c), code);
-	nconns--;
-	if (s == NULL)
+	if (s == NULL) {
+		web_closed(c);
 		return;
+	}
+	nconns--;
 	conn_set_owner(c, NULL);
 	client_close(s);
 }
 
 /* Requests */
 
-static bool
-origin_allowed(const struct http_request *req)
-{
-	const struct http_slice	*origin = http_header_find(req, "Origin");
-	char			*s;
-	bool			 ok;
-
-	if (cfg->origins[0] == '\0' || origin == NULL)
-		return true;
-	s = xmemdup(origin->p, origin->len);
-	ok = config_list_has(cfg->origins, s);
-	free(s);
-	return ok;
-}
-
 /* The token of the request: Authorization, else the subprotocol list. */
 static void
 find_token(const struct http_request *req, struct http_slice *token)
 {
-	static const char	 scheme[] = "Bearer ";
-	const struct http_slice	*h = http_header_find(req, "Authorization");
-
-	if (h != NULL && h->len >= sizeof(scheme) - 1 &&
-	    evutil_ascii_strncasecmp(h->p, scheme, sizeof(scheme) - 1) == 0) {
-		token->p = h->p + sizeof(scheme) - 1;
-		token->len = h->len - (sizeof(scheme) - 1);
+	web_bearer(req, token);
+	if (token->len > 0)
 		return;
-	}
 	ws_subprotocol_find(token, req, BEARER);
 	if (token->len > 0) {
 		token->p += sizeof(BEARER) - 1;
@@ -179,7 +168,16 @@ open_session(struct conn *c, const struct http_request *req)
 	else if (token.len > 0)
 		client_token(s, token.p, token.len, since,
 		    http_query_get(req, "epoch", 0, epoch, sizeof(epoch)) > 0 ?
-		    epoch : NULL);
+		    epoch : NULL, NULL);
+}
+
+/* Why no new client is let in, or NULL. */
+static const char *
+refusal(void)
+{
+	if (draining)
+		return "restarting";
+	return nconns >= max_conns ? "too many connections" : NULL;
 }
 
 static void
@@ -193,17 +191,17 @@ route_websocket(struct conn *c, const struct http_request *req)
 		    NULL, "text/plain", http_reason(status));
 		return;
 	}
-	if (draining || nconns >= max_conns) {
+	if (refusal() != NULL) {
 		conn_respond(c, 503, "Retry-After: 5\r\n", "text/plain",
-		    draining ? "restarting" : "too many connections");
+		    refusal());
 		return;
 	}
 	conn_upgrade(c, req, http_header_has(req, "Sec-WebSocket-Protocol",
 	    PROTOCOL) ? PROTOCOL : NULL);
-	nconns++;
-	if (origin_allowed(req))
+	if (web_origin_ok(req)) {
+		nconns++;
 		open_session(c, req);
-	else
+	} else
 		conn_close(c, CLOSE_FORBIDDEN, "origin not allowed");
 }
 
@@ -235,6 +233,8 @@ on_request(struct conn *c, const struct http_request *req)
 	    log_quote(req->path.p, req->path.len));
 	if (http_slice_is(&req->path, "/ws"))
 		route_websocket(c, req);
+	else if (web_has(req))
+		nconns += web_request(c, req, refusal()) != NULL;
 	else if (http_slice_is(&req->path, "/healthz"))
 		route_status(c, req, true, "ok", "");
 	else if (http_slice_is(&req->path, "/readyz"))
@@ -388,7 +388,7 @@ send_away(struct session *s, int64_t clients)
 	evutil_secure_rng_get_bytes(&random, sizeof(random));
 	(void)snprintf(reason, sizeof(reason), "retry=%" PRId64,
 	    RETRY_MIN_MS + random % spread_ms(clients));
-	conn_close(session_conn(s), CLOSE_RESTART, reason);
+	session_close(s, CLOSE_RESTART, reason);
 }
 
 /* Who comes again is asked for his rights, and told what he has missed. */
@@ -567,6 +567,8 @@ start_modules(const struct token_keys *keys)
 	handler_init(loop, cfg, feed);
 	presence_init(loop, query, node);
 	client_init(cfg, feed, query, keys);
+	sse_init(feed);
+	web_init(cfg, keys);
 }
 
 int

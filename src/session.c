@@ -201,6 +201,13 @@ session_members(struct session *s)
 }
 
 void
+session_close(struct session *s, int code, const char *reason)
+{
+	if (s->conn != NULL)
+		s->dialect->end(s->conn, code, reason);
+}
+
+void
 session_send(struct session *s, struct frame *f)
 {
 	if (f == NULL)

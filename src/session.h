@@ -41,6 +41,15 @@ struct welcome {
  */
 struct dialect {
 	enum dialect_id	 id;
+	bool		 merged;	/* one position for all rooms, which
+					 * are served in one order */
+	bool		 is_brief;	/* one command, no rooms; then only
+					 * end, emit and replies are used */
+	bool		 has_pongs;	/* the client answers pings */
+	/* The connection's answer begins; NULL: there is nothing to do. */
+	void		(*begin)(struct conn *c);
+	/* Close it with a close code, or what stands for one. */
+	void		(*end)(struct conn *c, int code, const char *reason);
 	struct frame	*(*event)(const struct entry *e);
 	/* An event for this session alone; data is JSON text. */
 	struct frame	*(*emit)(const char *event, const char *data);
@@ -108,6 +117,10 @@ void		 session_set_data(struct session *s, void *data);
 /* The rooms it is in: the list belongs to room.c. */
 struct session_members *
 		 session_members(struct session *s);
+
+/* Close its connection, if it has one, as its dialect does. */
+void		 session_close(struct session *s, int code,
+		    const char *reason);
 
 /* Send a frame and drop the caller's reference; NULL is allowed. */
 void		 session_send(struct session *s, struct frame *f);
