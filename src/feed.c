@@ -42,6 +42,7 @@
 #define STALL_MS		30000
 #define LOCKED_MS		20	/* a held event is locked: look again */
 #define BELLS_MAX		64	/* poll_bells is at most this */
+#define VETTED_MAX		4	/* connections beside the feed's */
 
 #define LOCK(n)	"('pgpush.outbox'::regclass::oid::int, " n ")"
 
@@ -117,6 +118,8 @@ struct feed {
 	int64_t			 wanted;	/* the replica has not got it */
 	int64_t			 position;
 	char			*epoch;		/* owned */
+	struct pg		*vetted[VETTED_MAX];	/* asked for theirs */
+	size_t			 nvetted;
 
 	/* the hint: the snapshot of the last complete move */
 	char			*xmax;		/* owned */
@@ -189,9 +192,16 @@ static const struct pg_stmt load_stmt = { NULL,
 	"    ORDER BY id DESC LIMIT $3::bigint) l) w"
 	" WHERE together <= $4::bigint ORDER BY id", 4 };
 
+/*
+ * Where the log stands; and whether the row that began its epoch is still
+ * before us, so that who reads on will come to it.
+ */
 static const struct pg_stmt place_stmt = { NULL,
-	"SELECT e.epoch, greatest((SELECT max(id) FROM pgpush.log),"
-	" f.id), f.id FROM pgpush.epoch e, pgpush.floor f", 0 };
+	"SELECT e.epoch, greatest((SELECT max(id) FROM pgpush.log), f.id), f.id,"
+	" CASE WHEN $1::bigint >= 0 AND e.epoch <> $2 THEN EXISTS ("
+	"  SELECT FROM pgpush.log l WHERE l.id > $1::bigint"
+	"  AND l.kind = 'epoch' AND l.data ->> 'epoch' = e.epoch)"
+	" ELSE false END FROM pgpush.epoch e, pgpush.floor f", 2 };
 
 static const struct pg_stmt epoch_stmt = { NULL,
 	"SELECT epoch FROM pgpush.epoch", 0 };
@@ -394,11 +404,46 @@ feed_entry_from_row(const struct pg_result *res, int row, int column,
 	return e;
 }
 
+/* Other connections */
+
+static void
+feed_vetted(void *arg, const struct pg_result *res)
+{
+	struct vet	*v = arg;
+	const char	*epoch = pg_ok(res) ? pg_value(res, 0, 0) : NULL;
+
+	/* Before the feed's first connection there is nothing to compare. */
+	if (epoch != NULL && v->feed->epoch[0] != '\0' &&
+	    strcmp(epoch, v->feed->epoch) != 0)
+		pg_refuse(v->pg, "another epoch than the feed's");
+	free(v);
+}
+
+static void
+feed_ask_epoch(struct feed *f, struct pg *pg)
+{
+	struct vet	*v = xcalloc(1, sizeof(*v));
+
+	v->feed = f;
+	v->pg = pg;
+	if (pg_send(pg, &epoch_stmt, NULL, feed_vetted, v) == -1)
+		free(v);
+}
+
 static void
 feed_set_epoch(struct feed *f, const char *epoch)
 {
+	size_t	i;
+
+	if (strcmp(f->epoch, epoch) == 0)
+		return;
 	free(f->epoch);
 	f->epoch = xstrdup(epoch);
+	for (i = 0; i < f->nvetted; i++) {
+		/* One that was refused may have been ahead of us. */
+		pg_hurry(f->vetted[i]);
+		feed_ask_epoch(f, f->vetted[i]);
+	}
 }
 
 /* Hand over the rows of a result that begin at column. */
@@ -655,28 +700,28 @@ feed_read(struct feed *f)
 
 /*
  * Where we stand, from the database: only the first time, or in another one,
- * or if rows were purged that we have not seen.
+ * or if rows were purged that we have not seen.  A new epoch of the same log,
+ * after a failover, is come to by reading on: between its beginning and now
+ * somebody may have lost his rights.
  */
 static void
 feed_set_place(struct feed *f, const struct pg_result *res)
 {
 	const char	*epoch = pg_value(res, 0, 0);
-	bool		 first = f->position < 0, other, missed;
+	bool		 first = f->position < 0, goes_on;
 
 	if (epoch == NULL)
 		epoch = "";
-	other = !first && strcmp(epoch, f->epoch) != 0;
-	missed = !first && !other && f->position < pg_number(res, 0, 2);
-	if (first || other || missed) {
-		f->position = pg_number(res, 0, 1);
-		feed_set_epoch(f, epoch);
-		ring_clear(f);
-		f->wanted = 0;
-		f->todo |= TODO_LOAD;
-	}
-	if (other)
-		f->ops->epoch(f->arg);
-	if (missed)
+	goes_on = !first && f->position >= pg_number(res, 0, 2) &&
+	    (strcmp(epoch, f->epoch) == 0 || pg_true(res, 0, 3));
+	if (goes_on)
+		return;
+	f->position = pg_number(res, 0, 1);
+	feed_set_epoch(f, epoch);
+	ring_clear(f);
+	f->wanted = 0;
+	f->todo |= TODO_LOAD;
+	if (!first)
 		f->ops->missed(f->arg);
 }
 
@@ -692,6 +737,15 @@ feed_placed(void *arg, const struct pg_result *res)
 	f->lag_ms = LAG_MIN_MS;
 	f->todo |= TODO_READ | TODO_LEAD | TODO_STAMP;
 	feed_next(f);
+}
+
+static void
+feed_place(struct feed *f)
+{
+	char		 after[PG_NUMBER_MAX];
+	const char	*params[] = { pg_param(after, f->position), f->epoch };
+
+	line_send(f->log, &place_stmt, params, feed_placed);
 }
 
 /* The ring has what the log has, so that many can resume after a restart. */
@@ -957,7 +1011,7 @@ feed_do(struct feed *f, enum todo what)
 {
 	switch (what) {
 	case TODO_PLACE:
-		line_send(f->log, &place_stmt, NULL, feed_placed);
+		feed_place(f);
 		break;
 	case TODO_LOAD:
 		feed_load(f);
@@ -1318,28 +1372,18 @@ feed_is_ready(const struct feed *f)
 	return f->ready;
 }
 
-static void
-feed_vetted(void *arg, const struct pg_result *res)
-{
-	struct vet	*v = arg;
-	const char	*epoch = pg_ok(res) ? pg_value(res, 0, 0) : NULL;
-
-	/* Before the feed's first connection there is nothing to compare. */
-	if (epoch != NULL && v->feed->epoch[0] != '\0' &&
-	    strcmp(epoch, v->feed->epoch) != 0)
-		pg_refuse(v->pg, "another epoch than the feed's");
-	free(v);
-}
-
 void
 feed_vet(struct feed *f, struct pg *pg)
 {
-	struct vet	*v = xcalloc(1, sizeof(*v));
+	size_t	i;
 
-	v->feed = f;
-	v->pg = pg;
-	if (pg_send(pg, &epoch_stmt, NULL, feed_vetted, v) == -1)
-		free(v);
+	for (i = 0; i < f->nvetted && f->vetted[i] != pg; i++)
+		;
+	if (i == VETTED_MAX)
+		fatal("msg=\"too many connections to vet\"");
+	if (i == f->nvetted)
+		f->vetted[f->nvetted++] = pg;
+	feed_ask_epoch(f, pg);
 }
 
 int

@@ -29,10 +29,8 @@ struct feed_ops {
 	void	(*entry)(void *arg, struct entry *e);
 	/* A payload of channel pgpush that is no bell. */
 	void	(*notify)(void *arg, const char *payload);
-	/* The epoch changed without a row that says so: another database. */
-	void	(*epoch)(void *arg);
-	/* Rows were purged before they could be handed over, and with them
-	 * perhaps the end of somebody's rights. */
+	/* Rows were purged before they could be handed over, or this is
+	 * another database: perhaps somebody's rights have ended. */
 	void	(*missed)(void *arg);
 	/* The feed is up to date and stays so; or is not any more. */
 	void	(*ready)(void *arg, bool ready);
@@ -56,8 +54,8 @@ int		 feed_backend(const struct feed *f);
 /*
  * Make sure that a connection leads to the feed's server, or a replica of it:
  * after a failover the old primary may be there again, and one connection of
- * many end up with it.  Asks it for its epoch, and refuses it if that is
- * another one than the feed's.  pg outlives the feed's use of it.
+ * many end up with it.  Asks it for its epoch, now and when the feed's changes,
+ * and refuses it if that is another one.  pg outlives the feed.
  */
 struct pg;
 void		 feed_vet(struct feed *f, struct pg *pg);

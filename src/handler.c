@@ -290,12 +290,6 @@ handler_call(const struct session *s, const char *event, const char *room,
 
 /* The connection */
 
-void
-handler_vet(void)
-{
-	feed_vet(feed, pg);
-}
-
 static void
 on_up(void *arg)
 {
@@ -307,7 +301,7 @@ on_up(void *arg)
 	params[0] = limit;
 	(void)pg_send(pg, &limit_stmt, params, NULL, NULL);
 	free(limit);
-	handler_vet();
+	feed_vet(feed, pg);
 	handler_reload();
 }
 

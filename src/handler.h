@@ -38,8 +38,6 @@ void	 handler_exit(void);
 /* Rules are loaded and calls can be made. */
 bool	 handler_is_up(void);
 int	 handler_backend(void);
-/* Make sure that its connection leads where the feed is; see feed_vet. */
-void	 handler_vet(void);
 /* No call is waiting or under way. */
 bool	 handler_is_idle(void);
 /* The rules changed: load them again. */

@@ -747,7 +747,8 @@ hub_kick(const struct entry *e)
 	ops->revoked("", e->user);
 }
 
-void
+/* The epoch is another one: everybody starts afresh. */
+static void
 hub_reset_all(void)
 {
 	struct session	*s;
@@ -821,18 +822,12 @@ hub_notify(const char *payload)
 
 /* The beginning and the end */
 
-void
-hub_vet(void)
-{
-	feed_vet(feed, reads);
-}
-
 static void
 hub_on_up(void *arg)
 {
 	(void)arg;
 	(void)pg_send(reads, &session_stmt, NULL, NULL, NULL);
-	hub_vet();
+	feed_vet(feed, reads);
 	hub_run_reads();
 }
 

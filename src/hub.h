@@ -37,15 +37,11 @@ void	 hub_exit(void);
  * server or 0. */
 bool	 hub_is_up(void);
 int	 hub_backend(void);
-/* Make sure that it leads where the feed is; see feed_vet. */
-void	 hub_vet(void);
 
 /* From the feed. */
 void	 hub_entry(struct entry *e);
 /* A payload of the channel: push it if it is an ephemeral event. */
 void	 hub_notify(const char *payload);
-/* Tell every member to start afresh: the epoch is another one. */
-void	 hub_reset_all(void);
 
 /*
  * Make the session a member, to be complete from since on (-1: from now), if

@@ -205,6 +205,15 @@ pg_refuse(struct pg *pg, const char *why)
 	pg_reset(pg, why);
 }
 
+void
+pg_hurry(struct pg *pg)
+{
+	if (pg->state != PG_WAITING)
+		return;
+	pg->delay_ms = pg->set.reconnect_min_ms;
+	clock_start(pg->timer, 0);
+}
+
 /* Answers */
 
 /* The statement's own failure: its words are for the log, not for a client. */

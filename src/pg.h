@@ -83,6 +83,8 @@ int		 pg_backend(const struct pg *pg);
 void		 pg_reset(struct pg *pg, const char *why);
 /* The same, and of several hosts begin with the next. */
 void		 pg_refuse(struct pg *pg, const char *why);
+/* If it is down, try again now. */
+void		 pg_hurry(struct pg *pg);
 
 /* Results.  A missing value or SQL NULL is NULL, 0 or false. */
 bool		 pg_ok(const struct pg_result *res);

@@ -356,17 +356,6 @@ on_notify(void *arg, const char *payload)
 	hub_notify(payload);
 }
 
-/* The feed is in another database: so must be the others. */
-static void
-on_epoch(void *arg)
-{
-	(void)arg;
-	hub_reset_all();
-	feed_vet(feed, query);
-	hub_vet();
-	handler_vet();
-}
-
 /* The time over which so many clients should come back. */
 static int64_t
 spread_ms(int64_t clients)
@@ -399,8 +388,8 @@ on_missed(void *arg)
 	int64_t		 clients = nconns;
 
 	(void)arg;
-	log_warn("msg=\"rows were purged before they were read\" "
-	    "connections=%" PRId64, nconns);
+	log_warn("msg=\"the log does not go on from here\" connections=%"
+	    PRId64, nconns);
 	client_config();
 	while ((s = TAILQ_FIRST(&sessions)) != NULL)
 		send_away(s, clients);
@@ -431,8 +420,8 @@ on_unknown(void *arg)
 	presence_renew();
 }
 
-static const struct feed_ops feed_ops = { on_entry, on_notify, on_epoch,
-	on_missed, on_ready, on_stamp, on_unknown };
+static const struct feed_ops feed_ops = { on_entry, on_notify, on_missed,
+	on_ready, on_stamp, on_unknown };
 static const struct hub_ops hub_ops = { client_revoked, client_kicked,
 	client_config };
 

@@ -365,6 +365,31 @@ def one_server(unused):
 
 
 @case
+def feed_first(unused):
+    """the feed finds the new primary alone: the other connections follow"""
+    with Pair() as p:
+        c = p.w.client("one", ["open:x"])
+        p.r.wait_replayed(p.w.cluster)
+        p.r.promote()
+        # So that nobody new takes the old one, where all are now.
+        database.admin(p.w.cluster,
+            "ALTER SYSTEM SET default_transaction_read_only = on")
+        database.admin(p.w.cluster, "SELECT pg_reload_conf()")
+        wait_for(lambda: database.admin(p.w.cluster,
+            "SHOW default_transaction_read_only") == [("on",)], "a reload")
+        database.admin(p.w.cluster, "SELECT pg_terminate_backend(backends[1])"
+            " FROM pgpush.nodes", p.w.db.name)
+        follows(p.w, p.r)
+        resets(c, ["open:x", "user:one"])
+        wait_for(lambda: servers(p)[0] == 0, "no connection to the old one")
+        p.w.daemon.wait_ready()
+        has(c.do("echo", {"x": "moved"}), {"ok": True}, "a send")
+        same(p.w.root("SELECT count(*) FROM app.calls WHERE data = "
+            "'{\"x\":\"moved\"}'")[0][0], 1, "calls on the new primary")
+        nothing(p.w, c)
+
+
+@case
 def no_new_epoch(unused):
     """a restart, and a standby that is only restarted, reset nobody"""
     with Pair() as p:

@@ -3,6 +3,7 @@
 """The feed in odd company: rows locked, rows purged, nodes forgotten."""
 
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
@@ -12,6 +13,7 @@ from lib import database
 from lib.case import World, case, main
 from lib.client import Client
 from lib.daemon import Daemon
+from lib.nodes import Node, wait_leader
 from lib.tap import check, same, wait_for
 
 
@@ -136,7 +138,26 @@ def left_before_an_epoch(w):
     other.emit("open:epoch", "one", {})
     c.event("one")
     c.leave("open:epoch")
-    # A database in which the ids are smaller.
+    other.root("UPDATE pgpush.epoch SET timeline = 'of before'")
+    other.root("SELECT pg_terminate_backend(backends[1]) FROM pgpush.nodes")
+    c.until(type="reset", room="user:leaver")
+    c.send(type="join", room="open:epoch", ref="again")
+    reply = c.reply("again")
+    c.until(type="reset", room="open:epoch")
+    other.emit("open:epoch", "two", {})
+    c.event("two", "open:epoch")
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def another_database(w):
+    """in a database of which nothing is known everybody has to come again"""
+    other = World("app")
+    c = other.client("moved", ["open:moved"])
+    other.emit("open:moved", "one")
+    since = c.event("one")["id"]
+    epoch = c.welcome["epoch"]
+    # One in which the ids are smaller.
     other.db.psql("""
         BEGIN;
         UPDATE pgpush.epoch SET epoch = 'another';
@@ -144,12 +165,45 @@ def left_before_an_epoch(w):
         SELECT setval('pgpush.log_id_seq', 1, false);
         SELECT pg_terminate_backend(backends[1]) FROM pgpush.nodes;
         COMMIT;""")
-    c.until(type="reset", room="user:leaver")
-    c.send(type="join", room="open:epoch", ref="again")
-    reply = c.reply("again")
-    c.until(type="reset", room="open:epoch")
-    other.emit("open:epoch", "two", {})
-    c.event("two", "open:epoch")
+    check(c.closes(1012).startswith("retry="), "no retry")
+    other.daemon.wait_ready()
+    c = other.client("moved")
+    c.join("open:moved", since=since, epoch=epoch)
+    c.next(type="reset", room="open:moved", epoch="another")
+    other.emit("open:moved", "two")
+    c.event("two", "open:moved")
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def revoked_in_the_next_epoch(w):
+    """who lost his right while a daemon was away, in a new epoch, is out"""
+    other = World("app", node="first")
+    wait_leader(other, "first")
+    with Node(other, "second") as second:
+        c = second.client("ann", ["open:lost", "open:kept"])
+        second.stamped()
+        pids = second.backends()
+        second.signal(signal.SIGSTOP)
+        other.root("SELECT pg_terminate_backend(p) FROM unnest(%s) p", pids)
+        other.root("UPDATE pgpush.epoch SET timeline = 'of before'")
+        other.root("SELECT pg_terminate_backend(backends[1]) "
+            "FROM pgpush.nodes WHERE node = 'first'")
+        wait_for(lambda: other.root("SELECT FROM pgpush.log "
+            "WHERE kind = 'epoch'"), "the epoch")
+        other.sql("SELECT pgpush.revoke('open:lost', 'ann')")
+        other.emit("open:lost", "secret")
+        other.emit("open:kept", "missed")
+        wait_for(lambda: other.root("SELECT FROM pgpush.log "
+            "WHERE event = 'missed'"), "the move")
+        second.signal(signal.SIGCONT)
+        frames = c.until(type="event", event="missed")
+        check([f for f in frames if f["type"] == "left"
+            and f["room"] == "open:lost"], "not put out: %s" % frames)
+        same([f["room"] for f in frames if f["type"] == "event"],
+            ["open:kept"], "rooms of events")
+        other.emit("open:lost", "secret")
+        other.nothing(c, "open:kept")
     same(other.close(), [], "end of the daemon")
 
 
