@@ -438,6 +438,9 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 			since = kept;
 			epoch = kept_epoch;
 		}
+		/* One position for all rooms cannot go back for one. */
+		if (d->merged)
+			since = -1;
 		m = hub_join(s, room, since, epoch);
 		free(kept_epoch);
 	}

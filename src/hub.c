@@ -12,6 +12,9 @@
  * past the position at which it was sent: what revokes a right is thus always
  * seen before what comes after it.  What it brought is handed out in slices, so
  * that a large room holds up nothing else.
+ *
+ * A session of a merged dialect has one position, and so its members are behind
+ * together: they are served in one order, by reads for the session.
  */
 
 #include <sys/queue.h>
@@ -48,10 +51,14 @@ enum catchup_state {
 	CATCHUP_GIVING,		/* in slices */
 };
 
-/* A room whose members need the log: one read at a time. */
+/*
+ * A room whose members need the log, or a merged session that does: one read at
+ * a time.
+ */
 struct catchup {
 	TAILQ_ENTRY(catchup)	 entry;		/* waiting or giving */
-	struct room		*room;		/* NULL: it has gone */
+	struct room		*room;		/* NULL: none, or gone */
+	struct session		*session;	/* NULL: none, or gone */
 	enum catchup_state	 state;
 	unsigned int		 distance;	/* the queue it waits in */
 	int64_t			 from;		/* as sent */
@@ -76,7 +83,7 @@ static struct catchup_list	 giving = TAILQ_HEAD_INITIALIZER(giving);
 static int64_t			 reading;	/* reads under way */
 static uint64_t			 nreads;	/* ever */
 static uint64_t			 signals;	/* ever, to tell them apart */
-static unsigned int		 era;		/* grows with each reset of all */
+static unsigned int		 era;		/* of resets of all */
 
 /*
  * The floor, and how far this server's log goes: with several replicas it may
@@ -92,6 +99,19 @@ static const struct pg_stmt read_stmt = { "catchup",
 	"  WHERE before < $6::bigint) r ON true ORDER BY r.id", 6 };
 #define READ_COLUMN	2		/* where the row begins */
 
+/* The same for several rooms, $2, in one order. */
+static const struct pg_stmt merge_stmt = { "merge",
+	"SELECT f.id, greatest(f.id, (SELECT max(id) FROM pgpush.log)), r.*"
+	" FROM pgpush.floor f LEFT JOIN (SELECT " FEED_COLUMNS
+	" FROM (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS before"
+	"  FROM (SELECT l.*"
+	"    FROM jsonb_array_elements_text($2::jsonb) AS a (name)"
+	"    CROSS JOIN LATERAL (SELECT * FROM pgpush.log WHERE room = a.name"
+	"      AND id > $3::bigint AND id <= $4::bigint"
+	"      AND kind IN ('event', 'resync') ORDER BY id LIMIT $5::bigint) l"
+	"    ORDER BY l.id LIMIT $5::bigint) m) w"
+	"  WHERE before < $6::bigint) r ON true ORDER BY r.id", 6 };
+
 static const struct pg_stmt session_stmt = { NULL,
 	"SELECT set_config(name, value, false) FROM (VALUES"
 	    " ('statement_timeout', '" READ_TIMEOUT "'), ('jit', 'off'),"
@@ -101,6 +121,7 @@ static const struct pg_stmt session_stmt = { NULL,
 	    " AS s (name, value)", 0 };
 
 static void	hub_serve(struct member *m);
+static void	session_serve(struct session *s);
 static void	hub_run_reads(void);
 
 /* Giving */
@@ -127,7 +148,7 @@ member_must_wait(const struct member *m, const struct entry *e)
 	const struct member	*x;
 	int64_t			 oldest;
 
-	if (e->dup[0] == '\0' ||
+	if (e->dup[0] == '\0' || session_dialect(m->session)->merged ||
 	    (oldest = session_seen_oldest(m->session)) == 0)
 		return false;
 	LIST_FOREACH(x, session_members(m->session), by_session)
@@ -138,18 +159,33 @@ member_must_wait(const struct member *m, const struct entry *e)
 }
 
 /*
+ * Behind from this event on.  Nothing of its room was before it that it has
+ * not had: it may be long ago that something was, and the log purged.
+ */
+static void
+member_fall_behind(struct member *m, const struct entry *e)
+{
+	m->behind = true;
+	if (m->last < e->id - 1)
+		m->last = e->id - 1;
+}
+
+/*
  * Hand a logged event to a member: it has heard it then, or must not.  False
  * if it cannot take it now, and is behind.
  */
 static bool
 member_give(struct member *m, struct entry *e)
 {
+	struct member	*x;
+
 	m->is_held = member_must_wait(m, e);
 	if (m->is_held || session_is_full(m->session)) {
-		m->behind = true;
-		/* Nothing of the room was before it: the log may be purged. */
-		if (m->last < e->id - 1)
-			m->last = e->id - 1;
+		member_fall_behind(m, e);
+		if (session_dialect(m->session)->merged)
+			LIST_FOREACH(x, session_members(m->session),
+			    by_session)
+				member_fall_behind(x, e);
 		return false;
 	}
 	m->last = e->id;
@@ -207,16 +243,22 @@ hub_signal(struct entry *e)
 
 /* How far behind, as the number of bits of the distance. */
 static unsigned int
-member_distance(const struct member *m)
+distance_from(int64_t last)
 {
-	uint64_t	d = (uint64_t)(feed_position(feed) - m->last);
+	uint64_t	d = (uint64_t)(feed_position(feed) - last);
 	unsigned int	bits = 0;
 
-	if (m->last >= feed_position(feed))
+	if (last >= feed_position(feed))
 		return 0;
 	for (; d > 0; d >>= 1)
 		bits++;
 	return bits;
+}
+
+static unsigned int
+member_distance(const struct member *m)
+{
+	return distance_from(m->last);
 }
 
 static void
@@ -239,6 +281,8 @@ catchup_free(struct catchup *c)
 	free(c->entries);
 	if (c->room != NULL)
 		c->room->catchup = NULL;
+	if (c->session != NULL)
+		session_set_catchup(c->session, NULL);
 	free(c);
 }
 
@@ -282,9 +326,12 @@ static void
 catchup_end(struct catchup *c)
 {
 	struct room	*r = c->room;
+	struct session	*s = c->session;
 	int		 d = r == NULL ? -1 : room_distance(r);
 
 	catchup_free(c);
+	if (s != NULL)
+		session_serve(s);
 	if (d < 0)
 		return;
 	c = xcalloc(1, sizeof(*c));
@@ -342,6 +389,77 @@ member_serve_ring(struct member *m, int64_t index)
 	return true;
 }
 
+/* The session's member in the room of an entry, or NULL. */
+static struct member *
+session_member_of(struct session *s, struct entry *e)
+{
+	struct member	*m;
+
+	LIST_FOREACH(m, session_members(s), by_session)
+		if (entry_is_in(e, m->room))
+			break;
+	return m;
+}
+
+/* Of a merged session: hand it over to whom it is new; false: no more now. */
+static bool
+session_give(struct session *s, struct entry *e)
+{
+	struct member	*m = session_member_of(s, e);
+
+	return m == NULL || e->id <= m->last || member_give(m, e);
+}
+
+/* All its rooms are complete up to id; live, or not yet. */
+static void
+session_arrive(struct session *s, int64_t id, bool live)
+{
+	struct member	*m;
+
+	LIST_FOREACH(m, session_members(s), by_session) {
+		if (m->last < id)
+			m->last = id;
+		if (live)
+			m->behind = false;
+	}
+}
+
+/* Where a merged session goes on; the feed's position if it is live. */
+static int64_t
+session_from(struct session *s)
+{
+	int64_t			 from = feed_position(feed);
+	const struct member	*m;
+
+	LIST_FOREACH(m, session_members(s), by_session)
+		if (m->behind && m->last < from)
+			from = m->last;
+	return from;
+}
+
+/* As member_serve, for all rooms of a merged session. */
+static void
+session_serve(struct session *s)
+{
+	int64_t		 index, from = session_from(s);
+	struct entry	*e;
+	struct catchup	*c;
+
+	if (session_catchup(s) != NULL || session_is_full(s))
+		return;
+	if ((index = feed_ring_after(feed, from)) < 0) {
+		c = xcalloc(1, sizeof(*c));
+		c->session = s;
+		session_set_catchup(s, c);
+		catchup_wait(c, distance_from(from));
+		return;
+	}
+	while ((e = feed_ring_get(feed, index++)) != NULL)
+		if (!session_give(s, e))
+			return;
+	session_arrive(s, feed_position(feed), true);
+}
+
 /*
  * Bring a member on: it arrives, or a read of the log will call again, or the
  * drained connection will, or another room of the session that comes on.
@@ -354,6 +472,10 @@ member_serve(struct member *m)
 	if (!m->behind || m->wants_log || m->is_held ||
 	    session_is_full(m->session))
 		return;
+	if (session_dialect(m->session)->merged) {
+		session_serve(m->session);
+		return;
+	}
 	if (m->room->newest <= m->last) {
 		m->behind = false;
 		return;
@@ -422,6 +544,22 @@ catchup_give(const struct catchup *c, struct member *m)
 	if (m->last < c->complete)
 		m->last = c->complete;
 	return given;
+}
+
+/* Give a merged session what came, and go on from there. */
+static void
+catchup_give_session(struct catchup *c)
+{
+	struct session	*s = c->session;
+	size_t		 i;
+
+	for (i = 0; i < c->n; i++)
+		if (!session_give(s, c->entries[i]))
+			break;
+	if (i == c->n)
+		session_arrive(s, c->complete, false);
+	catchup_free(c);
+	session_serve(s);
 }
 
 /* Hand out to one member after the other; false if there are more. */
@@ -499,8 +637,15 @@ catchup_take(struct catchup *c, const struct pg_result *res)
 static void
 catchup_below(struct catchup *c, int64_t floor)
 {
+	struct session	*s = c->session;
 	struct member	*m;
 
+	if (s != NULL) {
+		LIST_FOREACH(m, session_members(s), by_session)
+			member_reset(m);
+		catchup_free(c);
+		return;
+	}
 	LIST_FOREACH(m, &c->room->members, by_room)
 		if (m->wants_log && m->last < floor) {
 			member_reset(m);
@@ -517,7 +662,7 @@ catchup_done(void *arg, const struct pg_result *res)
 
 	reading--;
 	late = pg_ok(res) && pg_number(res, 0, 1) < c->upto;
-	if (c->room == NULL)
+	if (c->room == NULL && c->session == NULL)
 		catchup_free(c);
 	else if (!pg_ok(res) || late) {
 		catchup_wait(c, c->distance);
@@ -529,6 +674,11 @@ catchup_done(void *arg, const struct pg_result *res)
 		catchup_below(c, pg_number(res, 0, 0));
 	else {
 		catchup_take(c, res);
+		if (c->session != NULL) {
+			catchup_give_session(c);
+			hub_run_reads();
+			return;
+		}
 		c->state = CATCHUP_GIVING;
 		c->next = LIST_FIRST(&c->room->members);
 		TAILQ_INSERT_TAIL(&giving, c, entry);
@@ -546,11 +696,16 @@ static unsigned int
 catchup_group(struct catchup *c)
 {
 	unsigned int	 n = 0;
-	int		 distance = room_distance(c->room);
+	int		 distance;
 	struct member	*m;
 
 	c->upto = feed_position(feed);
 	c->era = era;
+	if (c->session != NULL) {
+		c->from = session_from(c->session);
+		return 1;
+	}
+	distance = room_distance(c->room);
 	LIST_FOREACH(m, &c->room->members, by_room) {
 		if (!m->wants_log || (int)member_distance(m) != distance)
 			continue;
@@ -560,6 +715,23 @@ catchup_group(struct catchup *c)
 	return n;
 }
 
+/* The session's rooms as a JSON array; the caller frees. */
+static char *
+session_rooms(struct session *s)
+{
+	struct text	 t = { NULL, 0, 0 };
+	struct member	*m;
+
+	text_add(&t, "[");
+	LIST_FOREACH(m, session_members(s), by_session) {
+		if (t.len > 1)
+			text_add(&t, ",");
+		text_add_string(&t, m->room->name);
+	}
+	text_add(&t, "]");
+	return t.buf;
+}
+
 static int
 catchup_send(struct catchup *c)
 {
@@ -567,15 +739,21 @@ catchup_send(struct catchup *c)
 	char		 max[PG_NUMBER_MAX], from[PG_NUMBER_MAX],
 			 upto[PG_NUMBER_MAX], limit[PG_NUMBER_MAX],
 			 bytes[PG_NUMBER_MAX];
-	const char	*params[] = { pg_param(max, cfg->max_event),
-	    c->room->name, pg_param(from, c->from), pg_param(upto, c->upto),
+	char		*rooms = c->session != NULL ?
+			    session_rooms(c->session) : xstrdup(c->room->name);
+	const char	*params[] = { pg_param(max, cfg->max_event), rooms,
+	    pg_param(from, c->from), pg_param(upto, c->upto),
 	    pg_param(limit, cfg->catchup_limit),
 	    pg_param(bytes, read_bytes()) };
+	int		 r;
 
 	log_debug("msg=\"catch-up\" room=%s from=%" PRId64 " upto=%" PRId64
-	    " members=%u", log_quote(c->room->name, strlen(c->room->name)),
-	    c->from, c->upto, members);
-	return pg_send(reads, &read_stmt, params, catchup_done, c);
+	    " members=%u", log_quote(rooms, strlen(rooms)), c->from, c->upto,
+	    members);
+	r = pg_send(reads, c->session != NULL ? &merge_stmt : &read_stmt,
+	    params, catchup_done, c);
+	free(rooms);
+	return r;
 }
 
 /* The nearest first, and now and then the farthest. */
@@ -643,6 +821,13 @@ hub_leave(struct member *m)
 void
 hub_leave_all(struct session *s)
 {
+	struct catchup	*c = session_catchup(s);
+
+	if (c != NULL && c->state == CATCHUP_WAITING)
+		catchup_free(c);
+	else if (c != NULL)
+		c->session = NULL;
+	session_set_catchup(s, NULL);
 	while (!LIST_EMPTY(session_members(s)))
 		member_remove(LIST_FIRST(session_members(s)));
 }
@@ -652,14 +837,16 @@ hub_join(struct session *s, const char *room, int64_t since,
     const char *epoch)
 {
 	int64_t		 position = feed_position(feed);
-	bool		 foreign;
+	bool		 foreign, behind = false;
 	struct member	*m;
 
+	if (session_dialect(s)->merged)
+		behind = session_from(s) < position;
 	foreign = epoch != NULL && strcmp(epoch, feed_epoch(feed)) != 0;
 	m = room_join(room, s, since < 0 || foreign ? position : since,
 	    position);
 	m->reset = foreign;
-	m->behind = m->last < position;
+	m->behind = behind || m->last < position;
 	return m;
 }
 
@@ -758,8 +945,11 @@ hub_reset_all(void)
 	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s)) {
 		/* What was moved and lost may be moved again. */
 		session_forget_seen(s);
-		LIST_FOREACH(m, session_members(s), by_session)
+		LIST_FOREACH(m, session_members(s), by_session) {
+			/* Who joins now may go on from before this place. */
+			m->room->newest = feed_position(feed);
 			member_reset(m);
+		}
 	}
 }
 

@@ -33,6 +33,7 @@ struct session {
 	char			*user;		/* owned */
 	char			*claims;	/* owned */
 	void			*data;		/* the command layer's */
+	struct catchup		*catchup;	/* the hub's */
 	struct seen		*seen;		/* owned; a ring */
 	int64_t			 exp;
 	int64_t			 since;
@@ -192,6 +193,18 @@ void
 session_set_data(struct session *s, void *data)
 {
 	s->data = data;
+}
+
+struct catchup *
+session_catchup(const struct session *s)
+{
+	return s->catchup;
+}
+
+void
+session_set_catchup(struct session *s, struct catchup *c)
+{
+	s->catchup = c;
 }
 
 struct session_members *

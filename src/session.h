@@ -114,6 +114,11 @@ struct session	*session_next(const struct session *s);
 void		*session_data(const struct session *s);
 void		 session_set_data(struct session *s, void *data);
 
+/* Its read of the log, if it is of a merged dialect: the hub's. */
+struct catchup;
+struct catchup	*session_catchup(const struct session *s);
+void		 session_set_catchup(struct session *s, struct catchup *c);
+
 /* The rooms it is in: the list belongs to room.c. */
 struct session_members *
 		 session_members(struct session *s);
