@@ -173,9 +173,9 @@ static const struct pg_stmt move_stmt = { "move", MOVE_ROWS
 	" i.* FROM s LEFT JOIN"
 	" (SELECT " FEED_COLUMNS " FROM i) i ON true ORDER BY i.id", 5 };
 
-/* A backlog: as many as the limit says, and none of them in the answer. */
+/* A backlog: as many as the limits say, and none of them in the answer. */
 static const struct pg_stmt bulk_stmt = { "bulk", MOVE_ROWS
-	"SELECT count(*), $1::bigint FROM i", 5 };
+	"SELECT count(*), sum(bytes), $1::bigint FROM i", 5 };
 
 static const struct pg_stmt read_stmt = { "read",
 	"SELECT f.id, r.* FROM pgpush.floor f LEFT JOIN (SELECT " FEED_COLUMNS
@@ -604,7 +604,8 @@ feed_moved_bulk(void *arg, const struct pg_result *res)
 		return;
 	n = pg_number(res, 0, 0);
 	f->todo |= TODO_READ | TODO_MOVE;
-	feed_after_move(f, n > 0, n >= f->cfg->move_limit * BULK_FACTOR);
+	feed_after_move(f, n > 0, n >= f->cfg->move_limit * BULK_FACTOR ||
+	    pg_number(res, 0, 1) >= f->cfg->move_bytes * BULK_FACTOR);
 	feed_next(f);
 }
 
@@ -627,12 +628,13 @@ feed_send(struct feed *f, const struct pg_stmt *stmt,
 static void
 feed_move(struct feed *f)
 {
+	int64_t		 factor = f->bulk ? BULK_FACTOR : 1;
 	char		 max[PG_NUMBER_MAX], limit[PG_NUMBER_MAX],
 			 bytes[PG_NUMBER_MAX];
 	const char	*params[] = { pg_param(max, f->cfg->max_event),
 	    f->xmax == NULL ? "0" : f->xmax, f->xips == NULL ? "{}" : f->xips,
-	    pg_param(limit, f->cfg->move_limit * (f->bulk ? BULK_FACTOR : 1)),
-	    pg_param(bytes, f->bulk ? INT64_MAX : f->cfg->move_bytes) };
+	    pg_param(limit, f->cfg->move_limit * factor),
+	    pg_param(bytes, f->cfg->move_bytes * factor) };
 
 	if (f->bulk)
 		feed_send(f, &bulk_stmt, params, feed_moved_bulk);

@@ -426,6 +426,22 @@ def a_writer_never_waits(w):
 
 
 @case
+def backlog_in_bytes(w):
+    """a backlog of large events is moved in transactions of a bounded size"""
+    other = World("app", move_limit=100, move_bytes="16k", start=False)
+    other.sql("SELECT pgpush.emit('open:large', 'n', jsonb_build_object("
+        "'n', i, 'x', repeat('x', 1000))) FROM generate_series(1, 900) i")
+    other.daemon.start()
+    wait_for(lambda: other.root("SELECT FROM pgpush.log "
+        "WHERE data->>'n' = '900'"), "the last event")
+    sizes = [n for n, in other.root("SELECT sum(bytes)::int FROM pgpush.log "
+        "GROUP BY xmin::text")]
+    check(max(sizes) <= 10 * 16384 + 1100, "bytes of the moves: %s" % sizes)
+    check(max(sizes) > 2 * 16384, "no move was larger: %s" % sizes)
+    same(other.close(), [], "end of the daemon")
+
+
+@case
 def backlog(w):
     """fifty thousand rows written while it was away are moved and resumed"""
     other = World("app")
