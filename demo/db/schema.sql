@@ -87,6 +87,26 @@ CREATE TABLE IF NOT EXISTS public.message_attachments (
 CREATE INDEX IF NOT EXISTS message_attachments_message_id
   ON public.message_attachments (message_id);
 
+-- Which reactions there are, in the order in which they are offered.
+CREATE TABLE IF NOT EXISTS public.reaction_emojis (
+  emoji    text PRIMARY KEY CHECK (octet_length(emoji) BETWEEN 1 AND 32),
+  position int  NOT NULL
+);
+INSERT INTO public.reaction_emojis (emoji, position) VALUES
+  ('👍', 1), ('❤️', 2), ('😂', 3), ('😮', 4), ('😢', 5), ('🎉', 6), ('🙏', 7), ('👎', 8)
+ON CONFLICT DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS public.message_reactions (
+  id         uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
+  message_id uuid        NOT NULL REFERENCES public.messages (id) ON DELETE CASCADE,
+  user_id    uuid        NOT NULL REFERENCES public.users (id) ON DELETE CASCADE,
+  emoji      text        NOT NULL REFERENCES public.reaction_emojis (emoji),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (message_id, user_id, emoji)
+);
+CREATE INDEX IF NOT EXISTS message_reactions_user_id
+  ON public.message_reactions (user_id);
+
 CREATE TABLE IF NOT EXISTS public.disputes (
   id           uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
   order_id     uuid        NOT NULL REFERENCES public.orders (id) ON DELETE CASCADE,
@@ -127,6 +147,43 @@ CREATE TABLE IF NOT EXISTS public.dispute_message_attachments (
 );
 CREATE INDEX IF NOT EXISTS dispute_message_attachments_message_id
   ON public.dispute_message_attachments (message_id);
+
+-- A message that a moderator has removed stays as evidence, unseen.
+ALTER TABLE public.dispute_messages
+  ADD COLUMN IF NOT EXISTS deleted boolean NOT NULL DEFAULT false;
+
+CREATE TABLE IF NOT EXISTS public.dispute_message_reactions (
+  id         uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
+  message_id uuid        NOT NULL REFERENCES public.dispute_messages (id) ON DELETE CASCADE,
+  user_id    uuid        NOT NULL REFERENCES public.users (id) ON DELETE CASCADE,
+  emoji      text        NOT NULL REFERENCES public.reaction_emojis (emoji),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (message_id, user_id, emoji)
+);
+CREATE INDEX IF NOT EXISTS dispute_message_reactions_user_id
+  ON public.dispute_message_reactions (user_id);
+
+-- Who may read but not write in the chat of an order or of a dispute.  until
+-- NULL: for good; one that is over stays as its own record.  "by" is who muted
+-- or, if it was lifted, who lifted it.
+CREATE TABLE IF NOT EXISTS public.room_mutes (
+  order_id   uuid        REFERENCES public.orders (id) ON DELETE CASCADE,
+  dispute_id uuid        REFERENCES public.disputes (id) ON DELETE CASCADE,
+  room       text        GENERATED ALWAYS AS
+                         (coalesce('order:' || order_id::text,
+                                   'dispute:' || dispute_id::text)) STORED,
+  user_id    uuid        NOT NULL REFERENCES public.users (id) ON DELETE CASCADE,
+  until      timestamptz CHECK (isfinite(until)),
+  "by"       uuid        REFERENCES public.users (id) ON DELETE SET NULL,
+  reason     text        NOT NULL DEFAULT '' CHECK (length(reason) <= 500),
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (room, user_id),
+  CHECK (num_nonnulls(order_id, dispute_id) = 1)
+);
+CREATE INDEX IF NOT EXISTS room_mutes_order_id ON public.room_mutes (order_id);
+CREATE INDEX IF NOT EXISTS room_mutes_dispute_id ON public.room_mutes (dispute_id);
+CREATE INDEX IF NOT EXISTS room_mutes_user_id ON public.room_mutes (user_id);
+CREATE INDEX IF NOT EXISTS room_mutes_by ON public.room_mutes ("by");
 
 CREATE TABLE IF NOT EXISTS public.notifications (
   id         uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
