@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: ISC
+// What the two transports have in common. A link carries frames of
+// pgpush-protocol(7) both ways until its end; each end is told once, with the
+// close code of the protocol, and nothing is told after it or after close().
+
+import type { Frame, TransportName } from './types.js';
+
+export interface Hello {
+  token: string;
+  since?: number;
+  epoch?: string;
+}
+
+export interface LinkEvents {
+  frame(frame: Frame): void;
+  /** Bytes came, so the link lives. */
+  heard(): void;
+  end(code: number, reason: string): void;
+}
+
+export interface Link {
+  readonly name: TransportName;
+  send(frame: Frame): void;
+  close(): void;
+}
+
+export const UNAUTHORIZED = 4401;
+export const FORBIDDEN = 4403;
+export const TOO_BIG = 1009;
+/** Our own: no close code came. */
+export const LOST = 1006;
+
+/** An address beside the daemon's /ws, for this scheme ("ws" or "http"). */
+export function beside(url: string, path: string, scheme: string): string {
+  const full = new URL(url, globalThis.location?.href);
+  full.protocol = full.protocol.replace(/^(ws|http)/, scheme);
+  return path ? new URL(path, full).href : full.href;
+}

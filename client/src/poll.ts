@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: ISC
+// The last resort: the application fetches its own lists now and then. One
+// fetch at a time, and none while the browser has no network.
+
+import { isOffline } from './page.js';
+import { later, type Timer } from './timer.js';
+import type { Options } from './types.js';
+
+const INTERVAL_MS = 15_000;
+
+export class Poller {
+  on = false;
+  #fetching = false;
+  #timer: Timer;
+
+  constructor(
+    readonly options: NonNullable<Options['poll']>,
+    readonly rooms: () => string[],
+  ) {}
+
+  start(): void {
+    if (this.on) return;
+    this.on = true;
+    void this.#run();
+  }
+
+  stop(): void {
+    this.on = false;
+    clearTimeout(this.#timer);
+  }
+
+  async #run(): Promise<void> {
+    if (!this.#fetching && !isOffline()) {
+      this.#fetching = true;
+      try {
+        await this.options.fetch(this.rooms());
+      } catch {
+        // It is tried again anyway, and the status says polling.
+      }
+      this.#fetching = false;
+    }
+    clearTimeout(this.#timer);
+    if (this.on)
+      this.#timer = later(this.options.interval ?? INTERVAL_MS, () =>
+        this.#run(),
+      );
+  }
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: ISC
+// All rooms: who is in which, and how far each has come.
+//
+// What always holds: a position is moved before handlers are called, and an
+// event whose id is not beyond it is dropped. So each is handed out once and in
+// order, whatever handlers do and however often links are cut.
+
+import { Seen } from './positions.js';
+import { Subscription, type Rooms } from './room.js';
+import { PushError, type Frame } from './types.js';
+
+/** How rooms talk to the daemon; only while the link is up. */
+export interface Wire {
+  readonly up: boolean;
+  /** Whether all frames come in one order, or replies may overtake. */
+  readonly ordered: boolean;
+  ask(frame: Frame, reply: (reply: Frame) => void): void;
+  /** The daemon could not say: call retry() a little later. */
+  again(): void;
+}
+
+export class Directory implements Rooms {
+  #rooms = new Map<string, Subscription>();
+  #unsettled = new Set<Subscription>();
+  #seen = new Seen();
+  #epoch = '';
+
+  constructor(readonly wire: Wire) {}
+
+  // --- what the application wants
+
+  get(name: string): Subscription | undefined {
+    return this.#rooms.get(name);
+  }
+
+  find(name: string): Subscription {
+    let s = this.#rooms.get(name);
+    if (!s) this.#rooms.set(name, (s = new Subscription(name)));
+    return s;
+  }
+
+  /**
+   * At the end of this turn, so that a leave and a join in one turn are
+   * nothing: React does that when it renders anew.
+   */
+  settle(s: Subscription): void {
+    if (this.#unsettled.add(s).size > 1) return;
+    queueMicrotask(() => {
+      const all = [...this.#unsettled];
+      this.#unsettled.clear();
+      for (const one of all)
+        if (this.#rooms.get(one.name) === one)
+          if (one.wanted) this.#want(one);
+          else this.#unwant(one);
+    });
+  }
+
+  /** The names of the rooms that the application wants. */
+  wanted(): string[] {
+    return [...this.#rooms.values()].filter((s) => s.wanted).map((s) => s.name);
+  }
+
+  #want(s: Subscription): void {
+    if (s.barred) return;
+    if (s.live) {
+      // The daemon had put us there before it was wanted here.
+      if (s.state !== 'joined') this.#joined(s, s.position?.id ?? 0, false);
+    } else if (!s.asked) {
+      s.state = 'joining';
+      if (this.wire.up) this.#enter([s]);
+    }
+  }
+
+  #unwant(s: Subscription): void {
+    s.state = 'left';
+    s.door = null;
+    s.barred = false;
+    if (!s.given) {
+      if (this.wire.up && (s.live || s.asked))
+        // What was under way may have put us in after all.
+        this.wire.ask({ type: 'leave', room: s.name }, () => {
+          if (s.wanted) return;
+          s.given = false;
+          this.#out(s);
+        });
+      this.#out(s);
+    }
+    this.#forget(s);
+  }
+
+  #out(s: Subscription): void {
+    s.live = false;
+    s.asked = s.position = null;
+    this.#forget(s);
+  }
+
+  #forget(s: Subscription): void {
+    if (!s.wanted && !s.given && s.handlers.empty && this.get(s.name) === s)
+      this.#rooms.delete(s.name);
+  }
+
+  // --- entering
+
+  /** Joins first: the daemon does a send after the joins before it. */
+  #enter(some: Subscription[]): void {
+    const asked: object = {};
+    for (const s of some) {
+      s.asked = asked;
+      if (s.wanted) s.state = 'joining';
+      // A door would begin at the present; a position goes on from there.
+      if (s.position || !s.door) this.#join(s, asked);
+    }
+    for (const s of some) if (s.door) this.#knock(s, asked);
+  }
+
+  #join(s: Subscription, asked: object): void {
+    const { id: since, epoch } = s.position ?? {};
+    const resumed = since !== undefined;
+    this.wire.ask({ type: 'join', room: s.name, since, epoch }, (reply) => {
+      if (s.asked !== asked) return;
+      if (reply.ok) this.#in(s, reply.id as number, resumed, resumed);
+      else if (!s.door) this.#refused(s, reply);
+    });
+  }
+
+  #knock(s: Subscription, asked: object): void {
+    const { event, data } = s.door!;
+    this.wire.ask({ type: 'send', event, data }, (reply) => {
+      if (s.asked !== asked || s.live) return;
+      if (!reply.ok) this.#refused(s, reply);
+      else if (this.wire.ordered)
+        this.#refused(s, {
+          type: 'reply',
+          error: { code: 'not_joined', message: `${event} did not join it` },
+        });
+    });
+  }
+
+  /**
+   * We are in. told: if something was missed in between, a reset follows; else
+   * it is for us to notice.
+   */
+  #in(s: Subscription, id: number, resumed: boolean, told: boolean): void {
+    const was = s.position;
+    const gap =
+      was !== null && !told && (was.epoch !== this.#epoch || was.id < id);
+    s.asked = null;
+    s.live = true;
+    if (!was || gap) s.position = { id, epoch: this.#epoch };
+    if (s.wanted) this.#joined(s, id, resumed && !gap);
+    if (gap) s.emit('reset', { id, epoch: this.#epoch });
+  }
+
+  #joined(s: Subscription, id: number, resumed: boolean): void {
+    s.state = 'joined';
+    s.emit('joined', { id, resumed });
+  }
+
+  #refused(s: Subscription, { error }: Frame): void {
+    s.asked = null;
+    if (/^(unavailable|rate_limited)$/.test(error.code)) {
+      this.wire.again();
+      return;
+    }
+    s.given = s.greeted = false;
+    this.#out(s);
+    if (!s.wanted) return;
+    s.state = 'error';
+    s.emit('error', new PushError(error.code, error.message));
+  }
+
+  // --- the connection
+
+  /** The position for the rooms that the daemon gives with its welcome. */
+  hello(): { since?: number; epoch?: string } {
+    const all = [...this.#rooms.values()]
+      .filter((s) => s.greeted && s.position)
+      .map((s) => s.position!);
+    // If they are of different epochs, an old one brings the resets due.
+    const foreign = all.find((p) => p.epoch !== this.#epoch);
+    if (foreign) return { since: foreign.id, epoch: foreign.epoch };
+    if (all.length === 0) return {};
+    return { since: Math.min(...all.map((p) => p.id)), epoch: this.#epoch };
+  }
+
+  welcome({ rooms, id, epoch }: Frame): void {
+    this.#turn(epoch);
+    const greeted = new Set<string>(rooms);
+    for (const s of this.#rooms.values())
+      if (s.greeted && !greeted.has(s.name)) {
+        s.given = s.greeted = false;
+        this.#forget(s);
+      }
+    for (const name of greeted) {
+      const s = this.find(name);
+      const told = s.greeted && s.position !== null;
+      s.given = s.greeted = true;
+      s.barred = false;
+      this.#in(s, id, s.position !== null, told);
+    }
+    this.retry(true);
+  }
+
+  /** Enter what should be entered: on a new link all, else what was put off. */
+  retry(all = false): void {
+    const rooms = [...this.#rooms.values()].filter(
+      (s) =>
+        !s.live && !s.asked && !s.barred && (s.wanted || s.given) &&
+        (all || s.state !== 'error'),
+    );
+    // There may be more than the daemon allows: what is wanted comes first.
+    this.#enter([
+      ...rooms.filter((s) => s.wanted),
+      ...rooms.filter((s) => !s.wanted),
+    ]);
+  }
+
+  down(): void {
+    for (const s of this.#rooms.values()) {
+      s.live = false;
+      s.asked = null;
+      if (s.state === 'joined') s.state = 'joining';
+    }
+  }
+
+  /** Another user: what was told to the one before is not his. */
+  startAnew(): void {
+    for (const s of [...this.#rooms.values()]) {
+      s.given = s.greeted = s.barred = false;
+      this.#out(s);
+    }
+  }
+
+  #turn(epoch: string): void {
+    if (epoch === this.#epoch) return;
+    this.#epoch = epoch;
+    this.#seen.clear();
+  }
+
+  // --- frames
+
+  /** False: it is not to be told. */
+  event({ room, event, id, data, dup }: Frame): boolean {
+    if (room === undefined) return true;
+    const s = this.#rooms.get(room);
+    // Left meanwhile.
+    if (!s || !(s.wanted || s.given)) return false;
+    if (id !== undefined) {
+      if (s.position?.epoch === this.#epoch && id <= s.position.id) return false;
+      s.position = { id, epoch: this.#epoch };
+      if (dup !== undefined && !this.#seen.add(dup)) return false;
+    }
+    s.tell(event, data, id);
+    // It stands for events that were too many or too large to be told.
+    if (event === 'resync') s.emit('reset', { id, epoch: this.#epoch });
+    return true;
+  }
+
+  /** A handler has put us into a room, or found us there. */
+  joined({ room, id }: Frame): void {
+    const s = this.find(room);
+    if (s.live) return;
+    if (!s.wanted) s.given = true;
+    this.#in(s, id, s.position !== null, false);
+  }
+
+  left({ room, reason }: Frame): void {
+    const s = this.#rooms.get(room);
+    if (!s) return;
+    s.given = s.greeted = false;
+    this.#out(s);
+    if (!s.wanted) return;
+    s.state = 'left';
+    // After a kick all of them may come back, if the connection may.
+    s.barred = reason !== 'kicked';
+    s.emit('left', { reason });
+  }
+
+  reset({ room, id, epoch }: Frame): void {
+    this.#turn(epoch);
+    const s = this.#rooms.get(room);
+    if (!s) return;
+    s.position = { id, epoch };
+    s.emit('reset', { id, epoch });
+  }
+
+  /** All rooms of this connection are complete up to here. */
+  at(id: number): void {
+    for (const s of this.#rooms.values())
+      if (s.live && s.position?.epoch === this.#epoch && s.position.id < id)
+        s.position = { id, epoch: this.#epoch };
+  }
+}

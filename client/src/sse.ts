@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: ISC
+// The same protocol where WebSocket is blocked: frames come as server-sent
+// events, read by fetch because an EventSource cannot show a token in a header,
+// and go as one POST each.
+//
+// The stream is opened without rooms, and each is joined by a POST from its own
+// position: one that is refused does not end the others. A POST that fails ends
+// the link; what had no answer is repeated on the next one.
+
+import {
+  beside,
+  FORBIDDEN,
+  LOST,
+  UNAUTHORIZED,
+  type Hello,
+  type Link,
+  type LinkEvents,
+} from './link.js';
+import type { Frame } from './types.js';
+
+const RESTART = 1012;
+
+export function openStream(
+  fetchIt: typeof fetch,
+  url: string,
+  { token, since, epoch }: Hello,
+  on: LinkEvents,
+): Link {
+  const control = new AbortController();
+  const { signal } = control;
+  let session: string | undefined;
+  let retry: string | undefined;
+  let open = true;
+
+  const end = (code: number, reason = ''): void => {
+    if (!open) return;
+    close();
+    on.end(code, reason);
+  };
+  const close = (): void => {
+    open = false;
+    control.abort();
+  };
+  const request = (address: string, init: RequestInit): Promise<Response> =>
+    fetchIt(address, {
+      cache: 'no-store',
+      signal,
+      ...init,
+      headers: { Authorization: `Bearer ${token}`, ...init.headers },
+    });
+
+  const receive = (frame: Frame): void => {
+    if (frame.type === 'welcome') {
+      session = frame.session;
+      retry = undefined;
+    }
+    if (frame.type === 'close') end(frame.code, frame.reason);
+    else on.frame(frame);
+  };
+
+  const read = async (): Promise<void> => {
+    const address = new URL(beside(url, 'events', 'http'));
+    if (since !== undefined) {
+      address.searchParams.set('since', String(since));
+      address.searchParams.set('epoch', epoch ?? '');
+    }
+    const response = await request(address.href, {
+      headers: { Accept: 'text/event-stream' },
+    });
+    const type = response.headers.get('Content-Type') ?? '';
+    if (!response.ok || !type.startsWith('text/event-stream')) {
+      await refused(response, end);
+      return;
+    }
+    const block = makeParser(receive, (ms) => (retry = ms));
+    const reader = response.body!.getReader();
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (!open || done) break;
+      on.heard();
+      block(decoder.decode(value, { stream: true }));
+    }
+    // What could not be let in is told when to come again, and no more.
+    if (retry === undefined) end(LOST);
+    else end(RESTART, `retry=${retry}`);
+  };
+
+  const post = async (frame: Frame): Promise<void> => {
+    if (!open) return;
+    const response = await request(beside(url, 'send', 'http'), {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ ...frame, session }),
+    });
+    const tooBig = { error: { code: 'too_big', message: 'too big' } };
+    const reply: Frame =
+      response.status === 413 ? tooBig : await response.json();
+    if (!open) return;
+    // Our stream is gone there, whatever it looks like here.
+    if (response.status === 401 || response.status === 404) {
+      end(LOST);
+      return;
+    }
+    if (frame.type === 'auth' && reply.ok) token = frame.token;
+    // It has overtaken what is under way on the stream.
+    if (frame.type === 'ping') delete reply.id;
+    on.frame({ ok: false, ...reply, type: 'reply', ref: frame.ref });
+  };
+
+  // As over one connection: joins do not wait for each other, what else is sent
+  // waits for all before it.
+  let all: Promise<unknown> = Promise.resolve();
+  let others = all;
+  const send = (frame: Frame): void => {
+    const { type } = frame;
+    if (type === 'ping' || type === 'auth') {
+      post(frame).catch(() => end(LOST));
+      return;
+    }
+    const done = (type === 'join' ? others : all)
+      .then(() => post(frame))
+      .catch(() => end(LOST));
+    all = Promise.all([all, done]);
+    if (type !== 'join') others = all;
+  };
+
+  read().catch(() => end(LOST));
+  return { name: 'sse', send, close };
+}
+
+/** A status that is no stream's: what it would have been as a close. */
+async function refused(
+  response: Response,
+  end: (code: number, reason: string) => void,
+): Promise<void> {
+  const { error } = await response.json().catch(() => ({}));
+  const reason = error?.message ?? '';
+  if (response.status === 401) end(UNAUTHORIZED, reason);
+  // Without our kind of error it is a proxy's.
+  else if (response.status === 403 && error) end(FORBIDDEN, reason);
+  else end(LOST, reason);
+}
+
+/** Feed it text, cut anywhere; it calls back for each frame. */
+function makeParser(
+  receive: (frame: Frame) => void,
+  setRetry: (ms: string) => void,
+): (text: string) => void {
+  let rest = '';
+  let data: string[] = [];
+  let id = '';
+  const line = (text: string): void => {
+    const [, name, value = ''] = /^([^:]*)(?:: ?(.*))?$/s.exec(text)!;
+    if (name === 'data') data.push(value);
+    else if (name === 'id') id = value;
+    else if (name === 'retry') setRetry(value);
+    else if (text === '') {
+      if (data.length > 0) receive(JSON.parse(data.join('\n')) as Frame);
+      // The heartbeat is a position alone, "<epoch>.<id>".
+      else if (id !== '')
+        receive({ type: 'at', id: Number(id.slice(id.lastIndexOf('.') + 1)) });
+      data = [];
+      id = '';
+    }
+  };
+  return (text) => {
+    rest += text;
+    if (!text.includes('\n')) return;
+    const lines = rest.split('\n');
+    rest = lines.pop()!;
+    for (const one of lines) line(one);
+  };
+}
