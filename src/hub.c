@@ -945,11 +945,8 @@ hub_reset_all(void)
 	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s)) {
 		/* What was moved and lost may be moved again. */
 		session_forget_seen(s);
-		LIST_FOREACH(m, session_members(s), by_session) {
-			/* Who joins now may go on from before this place. */
-			m->room->newest = feed_position(feed);
+		LIST_FOREACH(m, session_members(s), by_session)
 			member_reset(m);
-		}
 	}
 }
 

@@ -226,30 +226,6 @@ def happens_again(w):
 
 
 @case
-def joins_after_an_epoch(w):
-    """who joins by a position of the new epoch gets what is after it"""
-    w = World("app")
-    a = w.client("a", ["open:n"])
-    w.emit("open:n", "one", {})
-    a.event("one")
-    w.db.psql("""
-        BEGIN;
-        UPDATE pgpush.epoch SET epoch = 'another';
-        SELECT setval('pgpush.log_id_seq', 1000);
-        INSERT INTO pgpush.log (id, kind, room, event, data, bytes, at)
-          SELECT nextval('pgpush.log_id_seq'), 'event', 'open:n', 'e',
-            '{}', 2, now() FROM generate_series(1, 10);
-        SELECT pg_terminate_backend(backends[1]) FROM pgpush.nodes;
-        COMMIT;""")
-    a.until(type="reset", room="open:n")
-    w.daemon.wait_ready()
-    b = w.client("b")
-    same(b.join("open:n", since=1005, epoch="another"), 1005, "id")
-    same([b.event("e")["id"] for _ in range(5)], list(range(1006, 1011)), "ids")
-    same(w.close(), [], "end of the daemon")
-
-
-@case
 def large_numbers(w):
     """a signal or a reply with an integer of over 64 bits arrives"""
     c = w.client("large", ["open:large"])
