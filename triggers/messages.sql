@@ -125,6 +125,9 @@ CREATE OR REPLACE FUNCTION public.push_disconnect(user_id text, room text, data 
 RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+  IF to_regprocedure('public.push_end_calls(text,text,text,text)') IS NOT NULL THEN
+    PERFORM public.push_end_calls('gone', of_session => ctx ->> 'session');
+  END IF;
   PERFORM public.push_stop_typing(of_session => ctx ->> 'session');
   DELETE FROM public.push_typing
    WHERE ctid = ANY (ARRAY(
@@ -133,7 +136,7 @@ BEGIN
   RETURN NULL;
 END $$;
 COMMENT ON FUNCTION public.push_disconnect(text, text, jsonb, jsonb) IS
-  'A session has ended: it types no more.';
+  'A session has ended: it types no more, and its calls (calls.sql, if that is loaded) are over.';
 
 -- The chats of an order and of a dispute are entered, left and typed in alike;
 -- kind is order or dispute, and gives rooms, events and members their names.
@@ -184,6 +187,7 @@ RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   id CONSTANT uuid := public.push_room_id(kind, room);
+  said text;
 BEGIN
   IF id IS NULL THEN
     RETURN public.push_refusal('bad_request', format('%sId must be the id of %s %s',
@@ -192,13 +196,19 @@ BEGIN
   IF jsonb_typeof(data -> 'isTyping') IS DISTINCT FROM 'boolean' THEN
     RETURN public.push_refusal('bad_request', 'isTyping must be true or false');
   END IF;
+  IF to_regprocedure('public.push_muted(text,uuid)') IS NOT NULL THEN
+    said := public.push_muted(room, public.push_uuid(user_id));
+    IF said IS NOT NULL THEN
+      RETURN public.push_refusal('muted', said);
+    END IF;
+  END IF;
   PERFORM public.push_set_typing(session, user_id, room, kind || '_typing',
     jsonb_build_object(kind || 'Id', id, 'userId', user_id),
     (data ->> 'isTyping')::boolean);
   RETURN NULL;
 END $$;
 COMMENT ON FUNCTION public.push_type_in_chat(text, text, text, jsonb, text) IS
-  'What <kind>_typing does, for a member of the room.';
+  'What <kind>_typing does, for a member of the room who is not muted (moderation.sql, if that is loaded).';
 
 -- What an event says of a message
 
