@@ -56,6 +56,22 @@ def attach_file(w, message, name="a.png"):
     return {"id": row[0][0], "fileUrl": url, "fileName": name}
 
 
+def post_dispute_message(w, dispute, sender=CLIENT, content="hello"):
+    """A dispute_messages row; its id."""
+    return w.api("INSERT INTO dispute_messages (dispute_id, sender_id, "
+        "content) VALUES (%s, %s, %s) RETURNING id", dispute, sender,
+        content)[0][0]
+
+
+def mute_row(w, user, until, by=None, reason="", order=None, dispute=None):
+    """A room_mutes row as the API writes it; until: SQL, or None."""
+    w.api("INSERT INTO room_mutes (order_id, dispute_id, user_id, until, "
+        "\"by\", reason) VALUES (%%s, %%s, %%s, %s, %%s, %%s) "
+        "ON CONFLICT (room, user_id) DO UPDATE SET until = excluded.until, "
+        "\"by\" = excluded.\"by\", reason = excluded.reason"
+        % (until or "NULL"), order, dispute, user, by, reason)
+
+
 def notify(w, user, kind="message", content="You have a message",
         related=None):
     """A notifications row; what the event shows of it."""
@@ -125,5 +141,6 @@ def no_event(w, client, user, what="nothing"):
 
 __all__ = ["ADMIN", "CLIENT", "DISPUTE", "MODERATOR", "OPEN_ORDER", "ORDER",
     "ORDER2", "PARTIES", "PERFORMER", "STRANGER", "TIME", "attach_file",
-    "enter", "insert_message", "iso", "message_data", "new_dispute", "new_id",
-    "new_order", "no_event", "notify", "post_message", "refused"]
+    "enter", "insert_message", "iso", "message_data", "mute_row",
+    "new_dispute", "new_id", "new_order", "no_event", "notify",
+    "post_dispute_message", "post_message", "refused"]
