@@ -62,6 +62,7 @@ export class Connector {
   #waits = 0;
   #waitTimer: Timer;
   #deadline: Timer;
+  #refreshTimer: Timer;
   /** The daemon has said when to come back. */
   #told = false;
   /** The last token was refused. */
@@ -218,7 +219,7 @@ export class Connector {
     }
     if (link !== this.#link) return;
     if (frame.type === 'welcome') this.#welcome(link, frame);
-    else if (frame.type === 'expiring') void this.#refresh(link);
+    else if (frame.type === 'expiring') this.#planRefresh(link, frame.in);
     // The status may have moved somebody to disconnect.
     if (link === this.#link) this.#on.frame(frame);
   }
@@ -239,14 +240,23 @@ export class Connector {
     this.#on.status(link.name === 'sse' ? 'fallback' : 'online');
   }
 
-  async #refresh(link: Link): Promise<void> {
-    try {
-      const token = await this.#options.getToken();
-      if (link === this.#link && token !== null)
-        link.send({ type: 'auth', token });
-    } catch {
-      // The link ends with the old token; the next one asks again.
-    }
+  /**
+   * The token ends in so many seconds. Halfway, since tokens that live shorter
+   * than the daemon's notice would else be refreshed without a pause.
+   */
+  #planRefresh(link: Link, seconds: number): void {
+    clearTimeout(this.#refreshTimer);
+    this.#refreshTimer = later(seconds * 500, async () => {
+      try {
+        const token = await this.#options.getToken();
+        if (link === this.#link && token !== null)
+          link.send({ type: 'auth', token });
+      } catch {
+        // The last resort is to be cut off with the old one.
+        if (link === this.#link && seconds > 2)
+          this.#planRefresh(link, seconds / 2);
+      }
+    });
   }
 
   #end(link: Link, code: number, reason: string): void {
@@ -279,6 +289,7 @@ export class Connector {
 
   #drop(code: number): void {
     clearTimeout(this.#deadline);
+    clearTimeout(this.#refreshTimer);
     clearTimeout(this.#betterTimer);
     this.#better?.close();
     this.#better = null;

@@ -146,6 +146,18 @@ export function record(room) {
   return heard;
 }
 
+/** A WebSocket that also shows the frames that are sent. */
+export function listenIn() {
+  const sent = [];
+  class Listening extends WebSocket {
+    send(text) {
+      sent.push(JSON.parse(text));
+      super.send(text);
+    }
+  }
+  return { sent, WebSocket: Listening };
+}
+
 export const range = (from, to) =>
   Array.from({ length: to - from + 1 }, (_, i) => from + i);
 

@@ -7,6 +7,7 @@ import {
   closeClients,
   finishWorlds,
   isIn,
+  listenIn,
   makeRandom,
   makeWorld,
   online,
@@ -28,6 +29,7 @@ after(async () => {
 });
 afterEach(() => {
   closeClients();
+  proxy.cut();
   proxy.refusing = proxy.silent = proxy.noUpgrade = false;
   proxy.delay = 0;
 });
@@ -85,4 +87,374 @@ test('nothing is lost or doubled over a hundred cuts', async () => {
     assert.deepEqual(h.ids, [...h.ids].sort((a, b) => a - b));
     assert.equal(h.joined.filter((j) => !j.resumed).length, 1);
   }
+});
+
+test('an event before the reply to the join, behind a slow line', async () => {
+  proxy.delay = 30;
+  const client = w.client('ann', { to: proxy });
+  const room = client.room('open:slow').join();
+  const heard = record(room);
+  await online(client);
+  let n = 0;
+  while (heard.n.length < 10) await w.count('open:slow', ++n, n);
+  await until(() => heard.n.at(-1) === n);
+  assert.deepEqual(heard.n, range(heard.n[0], n));
+  assert.equal(heard.joined.length, 1);
+});
+
+test('many rooms are resumed, each from its own position', async () => {
+  const client = w.client('ann', { to: proxy });
+  const names = range(1, 60).map((i) => `open:many${i}`);
+  const rooms = names.map((name) => client.room(name).join());
+  const heard = rooms.map(record);
+  await Promise.all(rooms.map(isIn));
+  for (let i = 0; i < 60; i += 7) await w.count(names[i], 1, i + 1);
+  await until(() => heard[56].n.length === 57);
+  proxy.refusing = true;
+  proxy.cut();
+  await until(() => client.status === 'reconnecting');
+  assert.ok(rooms.every((room) => room.state === 'joining'));
+  for (const [i, name] of names.entries())
+    await w.count(name, i % 7 === 0 ? i + 2 : 1, i + 10);
+  proxy.refusing = false;
+  for (const [i, h] of heard.entries()) {
+    await until(() => h.n.at(-1) === i + 10, () => `${names[i]}: ${h.n}`);
+    assert.deepEqual(h.n, range(1, i + 10));
+    assert.deepEqual(h.joined.map((j) => j.resumed), [false, true]);
+  }
+});
+
+test('a room that the daemon gives is resumed with the welcome', async () => {
+  const client = w.client('bob', { to: proxy });
+  const seen = [];
+  client.on('n', (data, meta) => seen.push([meta.room, data.n]));
+  await online(client);
+  await w.count('user:bob', 1, 3);
+  await until(() => seen.length === 3);
+  proxy.refusing = true;
+  proxy.cut();
+  await w.count('user:bob', 4, 6);
+  proxy.refusing = false;
+  await until(() => seen.length >= 6);
+  assert.deepEqual(seen, range(1, 6).map((n) => ['user:bob', n]));
+});
+
+test('a given room that is wanted later tells what comes from then on', async () => {
+  const client = w.client('bob', { to: proxy });
+  await online(client);
+  const room = client.room('user:bob');
+  const heard = record(room);
+  await isIn(room);
+  await w.count('user:bob', 1, 2);
+  await until(() => heard.n.length === 2);
+  assert.equal(heard.joined.length, 1);
+  // To leave it is to stop listening; the daemon's greeting stays.
+  for (const off of heard.off) off();
+  const seen = [];
+  client.on('n', ({ n }) => seen.push(n));
+  await w.count('user:bob', 3, 3);
+  await until(() => seen.length === 1);
+  assert.deepEqual(heard.n, [1, 2]);
+});
+
+test('reset after a purge: told once, and the room goes on', async () => {
+  const own = await makeWorld();
+  const through = await Proxy.start(own.port);
+  const client = own.client('ann', { to: through });
+  const room = client.room('open:purged').join();
+  const other = client.room('open:other').join();
+  const [heard, heardOther] = [record(room), record(other)];
+  await Promise.all([isIn(room), isIn(other)]);
+  await own.count('open:purged', 1, 5);
+  await until(() => heard.n.length === 5);
+  through.refusing = true;
+  through.cut();
+  await own.count('open:purged', 6, 10);
+  await own.count('open:other', 1, 5);
+  await until(async () => {
+    await own.does('root', { text: "SELECT pgpush.purge('0 s', 1000)" });
+    const [[left]] = await own.sql(
+      "SELECT count(*) FROM pgpush.log WHERE room LIKE 'open:%%'");
+    return left === 0;
+  });
+  await own.does('restart');
+  through.refusing = false;
+  await until(() => heard.resets.length > 0 && heardOther.resets.length > 0);
+  await own.count('open:purged', 11, 12);
+  await until(() => heard.n.length === 7);
+  assert.deepEqual(heard.n, [1, 2, 3, 4, 5, 11, 12]);
+  assert.equal(heard.resets.length, 1);
+  assert.ok(heard.resets[0].id > heard.ids[4]);
+  through.stop();
+});
+
+test('reset when a backup with smaller ids was restored', async () => {
+  const own = await makeWorld();
+  const through = await Proxy.start(own.port);
+  const client = own.client('ann', { to: through });
+  const rooms = ['open:r1', 'open:r2'].map((name) => client.room(name).join());
+  const heard = rooms.map(record);
+  const given = [];
+  client.on('n', (data, meta) => {
+    if (meta.room === 'user:ann') given.push(data.n);
+  });
+  await Promise.all(rooms.map(isIn));
+  await own.count('open:r1', 1, 50);
+  await own.count('user:ann', 1, 1);
+  await until(() => heard[0].n.length === 50 && given.length === 1);
+  await own.does('stop');
+  await own.does('root', { text: 'DELETE FROM pgpush.log' });
+  await own.does('root', { text: "SELECT setval('pgpush.log_id_seq', 5)" });
+  await own.does('root', { text: "UPDATE pgpush.epoch SET epoch = 'before'" });
+  await own.does('start');
+  await until(() => heard.every((h) => h.resets.length === 1));
+  for (const h of heard)
+    assert.deepEqual(h.resets[0], { id: h.resets[0].id, epoch: 'before' });
+  assert.ok(heard[0].resets[0].id < heard[0].ids.at(-1));
+  await own.count('open:r1', 51, 52);
+  await own.count('open:r2', 1, 2);
+  await own.count('user:ann', 2, 3);
+  await until(() => heard[0].n.length === 52 && given.length === 3);
+  await until(() => heard[1].n.length === 2);
+  // Once more, to see that the new positions are those that count.
+  through.cut();
+  await own.count('open:r1', 53, 54);
+  await until(() => heard[0].n.length === 54);
+  assert.deepEqual(heard[0].n, range(1, 54));
+  assert.deepEqual(given, [1, 2, 3]);
+  assert.ok(heard.every((h) => h.resets.length === 1));
+  through.stop();
+});
+
+test('reset of who stays connected when the epoch changes', async () => {
+  const own = await makeWorld({ own: true });
+  const client = own.client('ann');
+  const room = client.room('open:live').join();
+  const heard = record(room);
+  await isIn(room);
+  await own.count('open:live', 1, 3);
+  await until(() => heard.n.length === 3);
+  await own.does('root', { text: "UPDATE pgpush.epoch SET timeline = 'old'" });
+  await own.does('pg_stop');
+  await own.does('pg_start');
+  await until(() => heard.resets.length > 0);
+  await own.count('open:live', 4, 6);
+  await until(() => heard.n.length === 6);
+  assert.deepEqual(heard.n, range(1, 6));
+  assert.equal(heard.resets.length, 1);
+  assert.notEqual(heard.resets[0].epoch, undefined);
+});
+
+/** One happening in both rooms, i from … to, in one transaction each. */
+const happen = (from, to) =>
+  w.sql(
+    `SELECT pgpush.emit(room, 'n', jsonb_build_object('n', i),
+                        dup => 'happening ' || i)
+       FROM generate_series(%s, %s) i, unnest(ARRAY['open:x', 'open:y']) room`,
+    from,
+    to,
+  );
+
+test('one happening in two rooms is told once, over cuts, too', async () => {
+  const random = makeRandom(2);
+  const client = w.client('ann', { to: proxy });
+  const told = [];
+  client.on('n', ({ n }) => told.push(n));
+  const rooms = ['open:x', 'open:y'].map((name) => client.room(name).join());
+  await Promise.all(rooms.map(isIn));
+  for (let i = 0; i < 40; i++) {
+    // Often between the two.
+    proxy.cutAfter = Math.floor(random() * 400);
+    await happen(5 * i + 1, 5 * i + 5);
+  }
+  proxy.cutAfter = Infinity;
+  await until(() => told.length >= 200, () => `${told.length} of 200`);
+  await happen(201, 201);
+  await until(() => told.includes(201));
+  assert.deepEqual(told, range(1, 201));
+});
+
+test('what comes after a leave is not told, and a rejoin begins anew', async () => {
+  const client = w.client('ann', { to: proxy });
+  const room = client.room('open:door').join();
+  const heard = record(room);
+  await isIn(room);
+  await w.count('open:door', 1, 2);
+  await until(() => heard.n.length === 2);
+  room.leave();
+  await until(() => room.state === 'left');
+  await w.count('open:door', 3, 4);
+  const witness = client.room('open:witness').join();
+  const seen = record(witness);
+  await isIn(witness);
+  await w.count('open:witness', 1, 1);
+  await until(() => seen.n.length === 1);
+  assert.deepEqual(heard.n, [1, 2]);
+  room.join();
+  await isIn(room);
+  await w.count('open:door', 5, 6);
+  await until(() => heard.n.at(-1) === 6);
+  assert.equal(new Set(heard.n).size, heard.n.length);
+  assert.equal(heard.joined.length, 2);
+});
+
+test('rooms are counted: the last leave leaves', async () => {
+  const { sent, WebSocket } = listenIn();
+  const client = w.client('ann', { WebSocket });
+  const a = client.room('open:counted').join();
+  const b = client.room('open:counted').join();
+  const heard = record(a);
+  await isIn(b);
+  a.leave();
+  await w.count('open:counted', 1, 1);
+  await until(() => heard.n.length === 1);
+  b.leave();
+  // As React does when it renders anew: nothing is left or joined.
+  b.join();
+  b.leave();
+  b.join();
+  await w.count('open:counted', 2, 2);
+  await until(() => heard.n.length === 2);
+  assert.equal(heard.joined.length, 1);
+  assert.deepEqual(sent.map((f) => f.type), ['auth', 'join']);
+  for (const off of heard.off) off();
+  b.leave();
+  b.leave();
+  await until(() => a.state === 'left');
+  assert.deepEqual(sent.map((f) => f.type), ['auth', 'join', 'leave']);
+});
+
+test('handlers alone keep a room, the last one leaves it', async () => {
+  const client = w.client('ann');
+  const frames = [];
+  client.on('event', (e) => frames.push(e));
+  const seen = [];
+  const off = client.room('open:auto').on('n', ({ n }) => seen.push(n));
+  await isIn(client.room('open:auto'));
+  await w.count('open:auto', 1, 1);
+  await until(() => seen.length === 1);
+  off();
+  off();
+  await until(() => client.room('open:auto').state === 'left');
+  await w.count('open:auto', 2, 2);
+  const witness = record(client.room('open:auto2').join());
+  await isIn(client.room('open:auto2'));
+  await w.count('open:auto2', 1, 1);
+  await until(() => witness.n.length === 1);
+  assert.deepEqual(seen, [1]);
+  assert.deepEqual(frames.map((e) => [e.room, e.data.n]), [
+    ['open:auto', 1],
+    ['open:auto2', 1],
+  ]);
+  assert.ok(frames.every((e) => e.id > 0 && Math.abs(Date.now() - e.at) < 6e4));
+});
+
+test('a room that is forbidden says so, and opens after a join', async () => {
+  const client = w.client('ann');
+  const room = client.room('closed:1').join();
+  const errors = [];
+  room.on('error', (err) => errors.push(err.code));
+  await until(() => room.state === 'error');
+  assert.deepEqual(errors, ['forbidden']);
+  await w.sql("INSERT INTO app.members VALUES ('closed:1', 'ann')");
+  room.join();
+  await isIn(room);
+  const left = new Promise((resolve) => {
+    room.on('left', resolve);
+  });
+  await w.sql("SELECT pgpush.revoke('closed:1', 'ann')");
+  assert.deepEqual(await left, { reason: 'revoked' });
+  assert.equal(room.state, 'left');
+});
+
+test('a room by a handler, and back into it after a cut', async () => {
+  const client = w.client('ann', { to: proxy });
+  const room = client
+    .room('open:byhand')
+    .join({ event: 'enter', data: { rooms: ['open:byhand', 'open:side'] } });
+  const heard = record(room);
+  const side = [];
+  client.on('n', (data, meta) => {
+    if (meta.room === 'open:side') side.push(data.n);
+  });
+  await isIn(room);
+  await w.count('open:byhand', 1, 2);
+  await w.count('open:side', 1, 2);
+  await until(() => heard.n.length === 2 && side.length === 2);
+  proxy.refusing = true;
+  proxy.cut();
+  await w.count('open:byhand', 3, 4);
+  await w.count('open:side', 3, 4);
+  proxy.refusing = false;
+  await until(() => heard.n.length === 4 && side.length === 4);
+  assert.deepEqual(heard.n, [1, 2, 3, 4]);
+  assert.deepEqual(side, [1, 2, 3, 4]);
+  assert.deepEqual(heard.resets, []);
+
+  const wrong = client.room('open:wrong').join({
+    event: 'enter',
+    data: { rooms: ['open:elsewhere'] },
+  });
+  await until(() => wrong.state === 'error');
+});
+
+test('only a handler lets in: who was away is told to fetch', async () => {
+  const client = w.client('ann', { to: proxy });
+  // No rule lets anybody join it by himself.
+  const room = client
+    .room('hidden:1')
+    .join({ event: 'enter', data: { rooms: ['hidden:1'] } });
+  const heard = record(room);
+  await isIn(room);
+  await w.count('hidden:1', 1, 2);
+  await until(() => heard.n.length === 2);
+  proxy.refusing = true;
+  proxy.cut();
+  await w.count('hidden:1', 3, 4);
+  proxy.refusing = false;
+  await until(() => heard.resets.length === 1);
+  await w.count('hidden:1', 5, 5);
+  await until(() => heard.n.at(-1) === 5);
+  assert.deepEqual(heard.n, [1, 2, 5]);
+  assert.equal(room.state, 'joined');
+});
+
+test('too large an event asks the page to fetch', async () => {
+  const own = await makeWorld({ settings: { max_event: '2048' } });
+  const client = own.client('ann');
+  const room = client.room('open:big').join();
+  const heard = record(room);
+  await isIn(room);
+  await own.emit('open:big', 'big', { text: 'x'.repeat(5000) });
+  await own.count('open:big', 1, 1);
+  await until(() => heard.n.length === 1);
+  assert.deepEqual(heard.all, ['resync', 'n']);
+  assert.equal(heard.resets.length, 1);
+  assert.equal(heard.resets[0].id, heard.ids[0]);
+});
+
+test('a handler that throws disturbs nobody, one that leaves is obeyed', async (t) => {
+  const reported = t.mock.method(console, 'error', () => {});
+  const client = w.client('ann');
+  const room = client.room('open:throw').join();
+  const seen = [];
+  room.on('n', () => {
+    throw new Error('on purpose');
+  });
+  room.on('n', ({ n }) => {
+    seen.push(n);
+    if (n === 3) room.leave();
+  });
+  client.on('n', () => {
+    throw new Error('on purpose, too');
+  });
+  await isIn(room);
+  await w.count('open:throw', 1, 5);
+  await until(() => room.state === 'left');
+  const witness = record(client.room('open:throw2').join());
+  await isIn(client.room('open:throw2'));
+  await w.count('open:throw2', 1, 1);
+  await until(() => witness.n.length === 1);
+  assert.deepEqual(seen.slice(0, 3), [1, 2, 3]);
+  assert.ok(reported.mock.callCount() >= 6);
 });
