@@ -61,6 +61,7 @@ struct catchup {
 	struct session		*session;	/* NULL: none, or gone */
 	enum catchup_state	 state;
 	unsigned int		 distance;	/* the queue it waits in */
+	unsigned int		 turn;		/* reads before it */
 	int64_t			 from;		/* as sent */
 	int64_t			 upto;
 	unsigned int		 era;
@@ -304,21 +305,22 @@ member_want_log(struct member *m)
 	}
 }
 
-/* The least distance of those in the room who want the log, or -1. */
+/* The least distance of those in the room who want the log, or the largest;
+ * -1: nobody does. */
 static int
-room_distance(const struct room *r)
+room_distance(const struct room *r, bool largest)
 {
 	const struct member	*m;
-	int			 d, least = -1;
+	int			 d, found = -1;
 
 	LIST_FOREACH(m, &r->members, by_room) {
 		if (!m->wants_log)
 			continue;
 		d = (int)member_distance(m);
-		if (least < 0 || d < least)
-			least = d;
+		if (found < 0 || (largest ? d > found : d < found))
+			found = d;
 	}
-	return least;
+	return found;
 }
 
 /* Done with what it read: wait for another read, if somebody wants one. */
@@ -327,7 +329,8 @@ catchup_end(struct catchup *c)
 {
 	struct room	*r = c->room;
 	struct session	*s = c->session;
-	int		 d = r == NULL ? -1 : room_distance(r);
+	unsigned int	 turn = c->turn + 1;
+	int		 d = r == NULL ? -1 : room_distance(r, false);
 
 	catchup_free(c);
 	if (s != NULL)
@@ -336,6 +339,7 @@ catchup_end(struct catchup *c)
 		return;
 	c = xcalloc(1, sizeof(*c));
 	c->room = r;
+	c->turn = turn;
 	r->catchup = c;
 	catchup_wait(c, (unsigned int)d);
 }
@@ -689,8 +693,9 @@ catchup_done(void *arg, const struct pg_result *res)
 }
 
 /*
- * Who is served by the read: those of the room's least distance.  From the
- * first of them on.
+ * Who is served by the read: those of the room's least distance, now and then
+ * those of its largest, or somebody might wait for ever.  From the first of
+ * them on.
  */
 static unsigned int
 catchup_group(struct catchup *c)
@@ -705,7 +710,8 @@ catchup_group(struct catchup *c)
 		c->from = session_from(c->session);
 		return 1;
 	}
-	distance = room_distance(c->room);
+	distance = room_distance(c->room, c->turn % FAIR_READS ==
+	    FAIR_READS - 1);
 	LIST_FOREACH(m, &c->room->members, by_room) {
 		if (!m->wants_log || (int)member_distance(m) != distance)
 			continue;

@@ -177,6 +177,35 @@ def least_first(w):
 
 
 @case
+def farthest_too(w):
+    """in a room in which somebody always lacks little, who lacks much gets on
+    as well"""
+    other = World("app", ring_events=64, catchup_limit=10,
+        catchup_concurrent=1)
+    for n in range(0, 3000, 500):
+        pour(other, "open:both", n, 500)
+    ids = moved(other, "open:both", 3000)
+    far = other.client("far")
+    near = other.client("near")
+    wait_for(lambda: near.position() >= ids[-1], "it to have read all")
+    start = len(other.daemon.log())
+    with Held(other):
+        joins(near, "open:both", ids[1999])
+        joins(far, "open:both", ids[0] - 1)
+    numbers(near, "open:both", 2000, 3000)
+    numbers(far, "open:both", 0, 3000)
+    rows = reads(other.daemon, start)
+    turns = [i for i, row in enumerate(rows) if row[1] < ids[1999]
+        and row[0] == "open:both"]
+    # Whoever came first, the first read may have been for the far one.
+    check(len([i for i in turns if 0 < i <= 40]) >= 3, "the reads for the one "
+        "who lacks much are the numbers %s of %d" % (turns[:9], len(rows)))
+    check(len([i for i in turns if i <= 40]) <= 10, "who lacks much is not "
+        "behind the other: %s of %d" % (turns[:9], len(rows)))
+    same(other.close(), [], "end of the daemon")
+
+
+@case
 def none_from_the_log(w):
     """with a ring of the usual size a restarted daemon reads nothing for a
     hundred who missed recent events"""
