@@ -27,3 +27,14 @@ export async function transaction(pool, fn) {
     client.release(broken);
   }
 }
+
+/** What the lists of messages m show of reactions, which are in this table. */
+export const reactionsOf = (table) => `
+         (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                   'emoji', g.emoji, 'count', cardinality(g.ids),
+                   'userIds', g.ids) ORDER BY g.first, g.emoji), '[]')
+            FROM (SELECT r.emoji, min(r.created_at) AS first,
+                         array_agg(r.user_id
+                                   ORDER BY r.created_at, r.user_id) AS ids
+                    FROM ${table} r
+                   WHERE r.message_id = m.id GROUP BY r.emoji) g) AS reactions`;

@@ -6,7 +6,7 @@ import { badRequest, conflict, forbidden, notFound } from './errors.js';
 import { body, oneOf, pathId, text } from './input.js';
 import { notify } from './notifications.js';
 import { isParty, orderFor } from './orders.js';
-import { transaction } from './db.js';
+import { reactionsOf, transaction } from './db.js';
 
 const STATUSES = ['open', 'in_review', 'resolved'];
 
@@ -43,7 +43,8 @@ const SELECT_MESSAGE = `
                    'fileSize', a.file_size, 'mimeType', a.mime_type)
                    ORDER BY a.created_at, a.id), '[]')
             FROM dispute_message_attachments a
-           WHERE a.message_id = m.id) AS attachments
+           WHERE a.message_id = m.id) AS attachments,
+${reactionsOf('dispute_message_reactions')}
     FROM dispute_messages m
     JOIN users u ON u.id = m.sender_id`;
 
@@ -53,9 +54,11 @@ const messageJson = (row) => ({
   senderId: row.sender_id,
   senderName: row.sender_name,
   senderRole: row.sender_role,
-  content: row.content,
+  content: row.deleted ? '' : row.content,
+  deleted: row.deleted,
   createdAt: row.created_at,
-  attachments: row.attachments,
+  attachments: row.deleted ? [] : row.attachments,
+  reactions: row.deleted ? [] : row.reactions,
 });
 
 const partiesOf = (dispute) =>
@@ -64,7 +67,7 @@ const partiesOf = (dispute) =>
   );
 
 /** The dispute, if this user may see it: the parties, its moderator, admins. */
-async function disputeFor(db, user, id) {
+export async function disputeFor(db, user, id) {
   const { rows } = await db.query(`${SELECT} WHERE d.id = $1`, [
     pathId(id, 'Dispute'),
   ]);

@@ -15,11 +15,13 @@ export const notFound = (message) => new HttpError(404, message);
 export const conflict = (message) => new HttpError(409, message);
 
 /** Last in the chain: turns whatever was thrown into a JSON answer. */
-export function errorHandler(err, req, res, next) {
+export function errorHandler(thrown, req, res, next) {
   if (res.headersSent) {
-    next(err);
+    next(thrown);
     return;
   }
+  // The database refuses what the muted write, in words that are for them.
+  const err = thrown.code === 'MUTED' ? forbidden(thrown.message) : thrown;
   // body-parser's errors carry a status and may be shown; others may not.
   const status = err instanceof HttpError || err.expose ? err.status : 500;
   if (status >= 500) console.error(`${req.method} ${req.path}:`, err);

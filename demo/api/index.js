@@ -7,8 +7,10 @@ import { loginRoutes, requireUser, userJson } from './auth.js';
 import { disputeRoutes } from './disputes.js';
 import { errorHandler, notFound } from './errors.js';
 import { messageRoutes } from './messages.js';
+import { moderationRoutes } from './moderation.js';
 import { notificationRoutes } from './notifications.js';
 import { orderRoutes } from './orders.js';
+import { reactionRoutes } from './reactions.js';
 
 /** app = { db: a pg pool, secret: of the tokens, uploads: a folder } */
 export function createApi(app) {
@@ -29,6 +31,8 @@ export function createApi(app) {
   router.use(messageRoutes(app));
   router.use(disputeRoutes(app));
   router.use(notificationRoutes(app));
+  router.use(reactionRoutes(app));
+  router.use(moderationRoutes(app));
 
   router.use(() => {
     throw notFound('No such route');

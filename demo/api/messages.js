@@ -2,6 +2,7 @@
 
 import { Router } from 'express';
 import { storedAttachments } from './attachments.js';
+import { reactionsOf } from './db.js';
 import { badRequest, conflict, forbidden, notFound } from './errors.js';
 import { body, bodyId, pathId, text } from './input.js';
 import { notify } from './notifications.js';
@@ -13,7 +14,8 @@ const SELECT = `
                    'id', a.id, 'fileUrl', a.file_url, 'fileName', a.file_name,
                    'fileSize', a.file_size, 'fileType', a.file_type)
                    ORDER BY a.created_at, a.id), '[]')
-            FROM message_attachments a WHERE a.message_id = m.id) AS attachments
+            FROM message_attachments a WHERE a.message_id = m.id) AS attachments,
+${reactionsOf('message_reactions')}
     FROM messages m`;
 
 const messageJson = (row) => ({
@@ -30,6 +32,7 @@ const messageJson = (row) => ({
   createdAt: row.created_at,
   updatedAt: row.updated_at,
   attachments: row.deleted ? [] : row.attachments,
+  reactions: row.deleted ? [] : row.reactions,
 });
 
 async function messageById(db, id) {

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: ISC
 --
 -- Demo data for schema.sql: four people, two orders between the first two of
--- them, a conversation, a few notifications.  Running it again changes nothing.
+-- them, a conversation with two reactions, a few notifications.  Running it
+-- again changes nothing.
 
 BEGIN;
 
@@ -56,6 +57,13 @@ INSERT INTO public.messages
    'c1000000-0000-4000-8000-000000000001', 'c1000000-0000-4000-8000-000000000002',
    'The texts are ready, shall I send them here?', false,
    NULL, now() - interval '3 hours', now() - interval '3 hours')
+ON CONFLICT DO NOTHING;
+
+INSERT INTO public.message_reactions (id, message_id, user_id, emoji, created_at) VALUES
+  ('0e000000-0000-4000-8000-000000000001', '3e000000-0000-4000-8000-000000000001',
+   'c1000000-0000-4000-8000-000000000002', '👍', now() - interval '47 hours'),
+  ('0e000000-0000-4000-8000-000000000002', '3e000000-0000-4000-8000-000000000004',
+   'c1000000-0000-4000-8000-000000000001', '🎉', now() - interval '4 hours')
 ON CONFLICT DO NOTHING;
 
 INSERT INTO public.notifications (id, user_id, type, content, read, related_id, created_at) VALUES
