@@ -284,8 +284,8 @@ request_end(struct request *q)
 	revokes_trim();
 	if (cl != NULL) {
 		cl->requests--;
-		if (q->is_join)
-			cl->joins--;
+		if (q->is_join && --cl->joins == 0)
+			hub_drained(s);
 		client_unpark(s);
 	}
 	command_free(&q->cmd);
@@ -448,7 +448,9 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 	    feed_position(feed);
 	session_send(s, ref == NULL ? d->put_in(room, id) :
 	    d->joined(ref, room, id));
-	if (new)
+	/* Who resumes in several rooms is served when he is in them all: so he
+	 * gets a happening of several once. */
+	if (new && (!m->behind || client_of(s)->joins <= 1))
 		hub_start(m);
 }
 

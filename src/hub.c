@@ -43,7 +43,7 @@
 #define CLASSES		64		/* bits of a distance */
 #define FAIR_READS	8		/* one of so many is for the farthest */
 #define SLICE_FRAMES	4096		/* handed out in one turn of the loop */
-#define SIBLINGS_APART	1000		/* ids, rows of one happening */
+#define SIBLINGS_APART	(SESSION_SEEN / 2)	/* ids, at most */
 
 enum catchup_state {
 	CATCHUP_WAITING,	/* in a queue */
@@ -133,28 +133,25 @@ hub_send(struct session *s, struct entry *e)
 {
 	if (e->origin[0] != '\0' && strcmp(e->origin, session_id(s)) == 0)
 		return;
-	if (e->dup[0] != '\0' && session_seen(s, e->dup, e->id))
+	if (e->dup[0] != '\0' && session_seen(s, e->dup))
 		return;
 	session_send_entry(s, e);
 }
 
 /*
- * Whether the member must let another of its session's rooms come on first:
- * that one is farther behind, and to remember this happening the session would
- * have to forget one of which that room may bring the second row.
+ * Whether the member must let another of its session's rooms come on first,
+ * which is so far behind that the session could have forgotten this happening
+ * when that one brings its second row.
  */
 static bool
 member_must_wait(const struct member *m, const struct entry *e)
 {
 	const struct member	*x;
-	int64_t			 oldest;
 
-	if (e->dup[0] == '\0' || session_dialect(m->session)->merged ||
-	    (oldest = session_seen_oldest(m->session)) == 0)
+	if (e->dup[0] == '\0' || session_dialect(m->session)->merged)
 		return false;
 	LIST_FOREACH(x, session_members(m->session), by_session)
-		if (x != m && x->behind && x->last < e->id - 1 &&
-		    x->last - SIBLINGS_APART < oldest)
+		if (x != m && x->behind && x->last < e->id - SIBLINGS_APART)
 			return true;
 	return false;
 }

@@ -17,13 +17,7 @@
 #include "xmalloc.h"
 
 #define SEEN_MIN	16		/* happenings remembered */
-#define SEEN_MAX	2048
 
-/* A happening of which the session was given a row. */
-struct seen {
-	uint64_t	hash;
-	int64_t		id;		/* of that row; 0: a free place */
-};
 
 struct session {
 	TAILQ_ENTRY(session)	 entry;		/* on sessions if listed */
@@ -34,7 +28,8 @@ struct session {
 	char			*claims;	/* owned */
 	void			*data;		/* the command layer's */
 	struct catchup		*catchup;	/* the hub's */
-	struct seen		*seen;		/* owned; a ring */
+	uint64_t		*seen;		/* owned; a ring of hashes, 0:
+						 * a free place */
 	int64_t			 exp;
 	int64_t			 since;
 	uint64_t		 mark;
@@ -264,7 +259,7 @@ session_seen_grow(struct session *s)
 {
 	unsigned int	 size = s->seen_size == 0 ? SEEN_MIN :
 			    s->seen_size * 2, i;
-	struct seen	*seen = xcalloc(size, sizeof(*seen));
+	uint64_t	*seen = xcalloc(size, sizeof(*seen));
 
 	for (i = 0; i < s->seen_size; i++)
 		seen[i] = s->seen[(s->seen_next + i) % s->seen_size];
@@ -275,27 +270,20 @@ session_seen_grow(struct session *s)
 }
 
 bool
-session_seen(struct session *s, const char *dup, int64_t id)
+session_seen(struct session *s, const char *dup)
 {
 	uint64_t	h = hash(dup);
 	unsigned int	i;
 
 	for (i = 0; i < s->seen_size; i++)
-		if (s->seen[i].hash == h && s->seen[i].id != 0)
+		if (s->seen[i] == h)
 			return true;
-	if (s->seen_size < SEEN_MAX &&
-	    (s->seen_size == 0 || s->seen[s->seen_next].id != 0))
+	if (s->seen_size < SESSION_SEEN &&
+	    (s->seen_size == 0 || s->seen[s->seen_next] != 0))
 		session_seen_grow(s);
-	s->seen[s->seen_next].hash = h;
-	s->seen[s->seen_next].id = id;
+	s->seen[s->seen_next] = h;
 	s->seen_next = (s->seen_next + 1) % s->seen_size;
 	return false;
-}
-
-int64_t
-session_seen_oldest(const struct session *s)
-{
-	return s->seen_size < SEEN_MAX ? 0 : s->seen[s->seen_next].id;
 }
 
 void

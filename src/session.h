@@ -136,12 +136,10 @@ bool		 session_is_full(const struct session *s);
 
 /*
  * Whether the session has been given a row of this happening already; notes
- * it if not, with the id of the row.  Only the last 2048 are remembered:
- * session_seen_oldest is the id of the one that will be forgotten for the next,
- * or 0 if none will.
+ * it if not.  Only the last SESSION_SEEN are remembered.
  */
-bool		 session_seen(struct session *s, const char *dup, int64_t id);
-int64_t		 session_seen_oldest(const struct session *s);
+#define SESSION_SEEN	2048
+bool		 session_seen(struct session *s, const char *dup);
 /* Forget them: they may come again, in another epoch. */
 void		 session_forget_seen(struct session *s);
 
