@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: ISC
+// What needs no daemon: small parts, and the size of all together.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import { fileURLToPath } from 'node:url';
+import { backoff } from '../dist/backoff.js';
+import { Emitter } from '../dist/emitter.js';
+import { beside } from '../dist/link.js';
+import { Seen } from '../dist/positions.js';
+import { openStream } from '../dist/sse.js';
+import { until } from './lib.js';
+
+const path = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+test('less than 8 KB gzipped, and nothing else is needed', async (t) => {
+  const { outputFiles, metafile } = await build({
+    entryPoints: [path('../src/index.ts')],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    write: false,
+    metafile: true,
+  });
+  const size = gzipSync(outputFiles[0].contents, { level: 9 }).length;
+  t.diagnostic(`${size} bytes gzipped`);
+  assert.ok(size < 8192, `${size} bytes`);
+  assert.ok(Object.keys(metafile.inputs).every((f) => f.includes('src/')));
+  const { dependencies } = JSON.parse(readFileSync(path('../package.json')));
+  assert.equal(dependencies, undefined);
+});
+
+test('waits are anywhere between nothing and the doubled delay', () => {
+  for (let n = 0; n < 40; n++) {
+    const most = Math.min(30_000, 500 * 2 ** n);
+    const all = Array.from({ length: 500 }, () => backoff(n, 500, 30_000));
+    assert.ok(all.every((ms) => ms >= 0 && ms < most));
+    assert.ok(Math.min(...all) < most / 4 && Math.max(...all) > (most * 3) / 4);
+  }
+});
+
+test('happenings are remembered, the latest ones', () => {
+  const seen = new Seen(3);
+  assert.deepEqual(
+    ['a', 'b', 'a', 'c', 'd', 'b', 'a'].map((text) => seen.add(text)),
+    [true, true, false, true, true, false, true],
+  );
+  seen.clear();
+  assert.equal(seen.add('d'), true);
+});
+
+test('handlers: twice the same, taken off while they are called', () => {
+  const emitter = new Emitter();
+  const calls = [];
+  const handler = (data) => calls.push(data);
+  const off1 = emitter.on('a', handler);
+  emitter.on('a', handler);
+  emitter.on('a', () => {
+    off3();
+    emitter.on('a', () => calls.push('late'));
+  });
+  const off3 = emitter.on('a', () => calls.push('never'));
+  emitter.emit('a', 1);
+  assert.deepEqual(calls, [1, 1]);
+  off1();
+  off1();
+  emitter.emit('a', 2);
+  assert.deepEqual(calls.slice(2, 3), [2]);
+  assert.equal(calls.filter((c) => c === 2).length, 1);
+});
+
+test('addresses beside the one that is given', () => {
+  const all = (url) => [
+    beside(url, '', 'ws'),
+    beside(url, 'events', 'http'),
+    beside(url, 'send', 'http'),
+  ];
+  assert.deepEqual(all('wss://a.test/ws'), [
+    'wss://a.test/ws', 'https://a.test/events', 'https://a.test/send',
+  ]);
+  assert.deepEqual(all('http://a.test:81/x/ws'), [
+    'ws://a.test:81/x/ws', 'http://a.test:81/x/events', 'http://a.test:81/x/send',
+  ]);
+});
+
+/** What a stream in these pieces is told as. */
+async function told(pieces) {
+  const server = createServer(async (req, res) => {
+    res.writeHead(200, { 'Content-Type': 'text/event-stream' });
+    for (const piece of pieces) {
+      res.write(piece);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    res.end();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const frames = [];
+  let end;
+  openStream(fetch, `http://127.0.0.1:${server.address().port}/ws`, { token: '' }, {
+    frame: (frame) => frames.push(frame),
+    heard: () => {},
+    end: (...args) => (end = args),
+  });
+  await until(() => end);
+  server.close();
+  return { frames, end };
+}
+
+test('a stream is read the same however it is cut into pieces', async () => {
+  const text =
+    'retry: 1000\nid: e.5\nevent: pgpush:welcome\n' +
+    'data: {"type":"welcome","session":"s"}\n\n' +
+    ': a comment\n\n' +
+    'id: e.6\nevent: n\ndata: {"type":"event","data":"größe"}\n\n' +
+    'id: e.7\n\n' +
+    'event: two\ndata: {"type":\ndata: "lines"}\n\n';
+  const frames = [
+    { type: 'welcome', session: 's' },
+    { type: 'event', data: 'größe' },
+    { type: 'at', id: 7 },
+    { type: 'lines' },
+  ];
+  const bytes = Buffer.from(text);
+  const singles = [...bytes].map((_, i) => bytes.subarray(i, i + 1));
+  const { frames: whole, end } = await told([bytes]);
+  assert.deepEqual(whole, frames);
+  assert.deepEqual(end, [1006, '']);
+  assert.deepEqual((await told(singles)).frames, frames);
+});
+
+test('a stream that only says when to come again is that', async () => {
+  assert.deepEqual(await told(['retry: 700\n\n']), {
+    frames: [],
+    end: [1012, 'retry=700'],
+  });
+});

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: ISC
+// The example of the README is run as it stands there, but for its addresses.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { finishWorlds, makeWorld, until } from './lib.js';
+
+const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+const CLIENT = '10000000-0000-4000-8000-000000000001';
+const PERFORMER = '10000000-0000-4000-8000-000000000002';
+const ORDER = '20000000-0000-4000-8000-000000000001';
+
+let w;
+let folder;
+const children = [];
+before(async () => {
+  w = await makeWorld({ kind: 'market' });
+  // As npm install would leave it.
+  folder = mkdtempSync(path.join(tmpdir(), 'pgpush-readme.'));
+  mkdirSync(path.join(folder, 'node_modules'));
+  symlinkSync(here('..'), path.join(folder, 'node_modules/pgpush'));
+  symlinkSync(here('../node_modules/ws'), path.join(folder, 'node_modules/ws'));
+});
+after(async () => {
+  for (const child of children) child.kill();
+  rmSync(folder, { recursive: true, force: true });
+  await finishWorlds();
+});
+
+/** An API that does what any would: it writes a row. */
+async function startApi() {
+  const server = createServer(async (req, res) => {
+    let body = '';
+    for await (const chunk of req) body += chunk;
+    assert.equal(req.url, `/api/orders/${ORDER}/messages`);
+    const { id } = JSON.parse(atob(req.headers.authorization.split('.')[1]));
+    const other = id === CLIENT ? PERFORMER : CLIENT;
+    await w.does('api', {
+      text: `INSERT INTO messages (order_id, sender_id, receiver_id, content)
+             VALUES (%s, %s, %s, %s)`,
+      args: [ORDER, id, other, JSON.parse(body).content],
+    });
+    res.writeHead(201).end('{}');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+function start(token) {
+  const child = spawn(process.execPath, ['example.mjs', token], {
+    cwd: folder,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  children.push(child);
+  child.out = '';
+  child.stdout.on('data', (bytes) => (child.out += bytes));
+  return child;
+}
+
+test('the example of the README works when it is pasted', async () => {
+  const api = await startApi();
+  const [, code] = /```js\n([^]*?)```/.exec(
+    readFileSync(here('../README.md'), 'utf8'),
+  );
+  const adapted = code
+    .replace('ws://127.0.0.1:8081', `ws://127.0.0.1:${w.port}`)
+    .replace('http://127.0.0.1:8080', `http://127.0.0.1:${api.address().port}`)
+    .replace('0d000000-0000-4000-8000-000000000001', ORDER);
+  assert.ok(code.trim().split('\n').length <= 24);
+  writeFileSync(path.join(folder, 'example.mjs'), adapted);
+  const [a, b] = [CLIENT, PERFORMER].map(async (id) => start(await w.token(id)));
+  const [one, two] = [await a, await b];
+  await until(() => [one, two].every((c) => c.out.includes('(online)')));
+  one.stdin.write('hello\n');
+  await until(() => [one, two].every((c) => c.out.includes('> hello')));
+  two.stdin.write('hello yourself\n');
+  await until(() => [one, two].every((c) => c.out.includes('> hello yourself')));
+  for (const child of [one, two]) {
+    assert.equal(child.out, '(online)\n> hello\n> hello yourself\n');
+    child.stdin.end();
+    const [status] = await once(child, 'close');
+    assert.equal(status, 0);
+  }
+  api.close();
+});
