@@ -42,6 +42,7 @@
 #define STALL_MS		30000
 #define LOCKED_MS		20	/* a held event is locked: look again */
 #define BELLS_MAX		64	/* poll_bells is at most this */
+#define LATE_HEARTBEATS		30	/* a replica is not ready then */
 #define VETTED_MAX		4	/* connections beside the feed's */
 
 #define LOCK(n)	"('pgpush.outbox'::regclass::oid::int, " n ")"
@@ -116,6 +117,9 @@ struct feed {
 	unsigned int		 heartbeats;
 	int64_t			 lag_ms;	/* until the next read */
 	int64_t			 wanted;	/* the replica has not got it */
+	int64_t			 target;	/* the primary's newest id */
+	int64_t			 target_ms;	/* when it was that */
+	bool			 late;		/* and is not here yet */
 	int64_t			 position;
 	char			*epoch;		/* owned */
 	struct pg		*vetted[VETTED_MAX];	/* asked for theirs */
@@ -227,7 +231,8 @@ static const struct pg_stmt presence_stmt = { "presence",
 	"SELECT " MS_UNTIL("pgpush.presence_sync($1::interval)"), 1 };
 static const struct pg_stmt stamp_stmt = { "stamp",
 	"SELECT pgpush.backends_end($1),"
-	" pgpush.node_stamp($1, $2::boolean, $3::int, $4::int[], $5)", 5 };
+	" pgpush.node_stamp($1, $2::boolean, $3::int, $4::int[], $5),"
+	" (SELECT max(id) FROM pgpush.log)", 5 };
 /* The locks too: another daemon need not wait for our last connection. */
 static const struct pg_stmt gone_stmt = { NULL,
 	"SELECT pgpush.node_gone($1), pg_advisory_unlock_all()", 1 };
@@ -642,6 +647,14 @@ feed_move(struct feed *f)
 		feed_send(f, &move_stmt, params, feed_moved);
 }
 
+static void
+feed_not_ready(struct feed *f)
+{
+	if (f->ready)
+		f->ops->ready(f->arg, false);
+	f->ready = false;
+}
+
 static bool
 feed_is_replica(const struct feed *f)
 {
@@ -661,7 +674,7 @@ feed_read_all(struct feed *f)
 		if ((f->lag_ms *= 2) > LAG_MAX_MS)
 			f->lag_ms = LAG_MAX_MS;
 	}
-	if (!f->ready && f->main.started) {
+	if (!f->ready && f->main.started && !f->late) {
 		f->ready = true;
 		f->ops->ready(f->arg, true);
 	}
@@ -721,7 +734,7 @@ feed_set_place(struct feed *f, const struct pg_result *res)
 	f->position = pg_number(res, 0, 1);
 	feed_set_epoch(f, epoch);
 	ring_clear(f);
-	f->wanted = 0;
+	f->wanted = f->target = 0;
 	f->todo |= TODO_LOAD;
 	if (!first)
 		f->ops->missed(f->arg);
@@ -953,6 +966,32 @@ feed_purge(struct feed *f)
 	free(retain);
 }
 
+/*
+ * Whether the replica has by now what the primary had a while ago.  One that
+ * was promoted, or has lost its primary, never will: perhaps another host has.
+ */
+static void
+feed_check_late(struct feed *f, int64_t newest)
+{
+	int64_t	now = clock_ms();
+
+	if (f->position >= f->target) {
+		f->target = newest;
+		f->target_ms = now;
+		if (f->late)
+			f->todo |= TODO_READ;
+		f->late = false;
+	} else if (now - f->target_ms >
+	    LATE_HEARTBEATS * f->cfg->heartbeat_ms) {
+		log_warn("feed=follower msg=\"the replica is late\" position=%"
+		    PRId64 " primary=%" PRId64, f->position, newest);
+		f->late = true;
+		f->target_ms = now;
+		feed_not_ready(f);
+		pg_refuse(f->replica.pg, "the replica is late");
+	}
+}
+
 static void
 feed_stamped(void *arg, const struct pg_result *res)
 {
@@ -962,6 +1001,8 @@ feed_stamped(void *arg, const struct pg_result *res)
 		return;
 	if (!pg_true(res, 0, 1))
 		f->ops->unknown(f->arg);
+	if (feed_is_replica(f) && f->placed)
+		feed_check_late(f, pg_number(res, 0, 2));
 	feed_next(f);
 }
 
@@ -1189,14 +1230,6 @@ feed_on_heartbeat(evutil_socket_t fd, short what, void *arg)
 }
 
 /* The connection */
-
-static void
-feed_not_ready(struct feed *f)
-{
-	if (f->ready)
-		f->ops->ready(f->arg, false);
-	f->ready = false;
-}
 
 static void
 feed_start_step(void *arg, const struct pg_result *res)

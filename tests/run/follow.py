@@ -243,6 +243,21 @@ def replica_away(w):
 
 
 @case
+def promoted(w):
+    """one that was promoted gets nothing any more: the daemon is not ready"""
+    with clusters.replica(w.cluster) as r:
+        with follower(w, r, heartbeat="100ms") as f:
+            c = f.client("ann", ["open:dead"])
+            pour(w, "open:dead", 0, 3)
+            numbers(c, "open:dead", 0, 3)
+            r.promote()
+            w.emit("open:dead", "n", {"n": 3})
+            f.wait_status("/readyz", 503)
+            check("the replica is late" in f.log(), "nothing in the log")
+            same(f.answers("/healthz"), 200, "/healthz")
+
+
+@case
 def writes(w):
     """handlers and presence go through the primary"""
     with clusters.replica(w.cluster) as r, follower(w, r) as f:
