@@ -43,7 +43,6 @@
 #define CLASSES		64		/* bits of a distance */
 #define FAIR_READS	8		/* one of so many is for the farthest */
 #define SLICE_FRAMES	4096		/* handed out in one turn of the loop */
-#define SIBLINGS_APART	(SESSION_SEEN / 2)	/* ids, at most */
 
 enum catchup_state {
 	CATCHUP_WAITING,	/* in a queue */
@@ -133,27 +132,30 @@ hub_send(struct session *s, struct entry *e)
 {
 	if (e->origin[0] != '\0' && strcmp(e->origin, session_id(s)) == 0)
 		return;
-	if (e->dup[0] != '\0' && session_seen(s, e->dup))
+	if (e->dup[0] != '\0' && session_seen(s, e->dup, e->id))
 		return;
 	session_send_entry(s, e);
 }
 
 /*
- * Whether the member must let another of its session's rooms come on first,
- * which is so far behind that the session could have forgotten this happening
- * when that one brings its second row.
+ * Whether the member must let another of its session's rooms come on first:
+ * that one is farther behind, and from there on the session has been given so
+ * many happenings that they are half of what it remembers.  The other half is
+ * for those of before, of which that room may bring another row.
  */
 static bool
 member_must_wait(const struct member *m, const struct entry *e)
 {
 	const struct member	*x;
+	int64_t			 least = e->id - 1;
 
 	if (e->dup[0] == '\0' || session_dialect(m->session)->merged)
 		return false;
 	LIST_FOREACH(x, session_members(m->session), by_session)
-		if (x != m && x->behind && x->last < e->id - SIBLINGS_APART)
-			return true;
-	return false;
+		if (x != m && x->behind && x->last < least)
+			least = x->last;
+	return least < e->id - 1 &&
+	    session_seen_after(m->session, least) >= SESSION_SEEN / 2;
 }
 
 /*

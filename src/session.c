@@ -18,6 +18,11 @@
 
 #define SEEN_MIN	16		/* happenings remembered */
 
+/* A happening of which the session was given a row. */
+struct seen {
+	uint64_t	hash;
+	int64_t		id;		/* of that row; 0: a free place */
+};
 
 struct session {
 	TAILQ_ENTRY(session)	 entry;		/* on sessions if listed */
@@ -28,13 +33,11 @@ struct session {
 	char			*claims;	/* owned */
 	void			*data;		/* the command layer's */
 	struct catchup		*catchup;	/* the hub's */
-	uint64_t		*seen;		/* owned; a ring of hashes, 0:
-						 * a free place */
+	struct seen		*seen;		/* owned; in no order */
 	int64_t			 exp;
 	int64_t			 since;
 	uint64_t		 mark;
 	unsigned int		 refs;
-	unsigned int		 seen_next;	/* the oldest, or free */
 	unsigned int		 seen_size;
 	bool			 listed;
 	char			 id[SESSION_ID_LEN + 1];
@@ -253,37 +256,50 @@ hash(const char *p)
 	return h;
 }
 
-/* Twice the places; the ring was full, so that the next is the oldest. */
-static void
+/* Twice the places; the first of the new ones. */
+static struct seen *
 session_seen_grow(struct session *s)
 {
-	unsigned int	 size = s->seen_size == 0 ? SEEN_MIN :
-			    s->seen_size * 2, i;
-	uint64_t	*seen = xcalloc(size, sizeof(*seen));
+	unsigned int	 old = s->seen_size,
+			 size = old == 0 ? SEEN_MIN : old * 2;
 
-	for (i = 0; i < s->seen_size; i++)
-		seen[i] = s->seen[(s->seen_next + i) % s->seen_size];
-	free(s->seen);
-	s->seen = seen;
-	s->seen_next = s->seen_size;
+	s->seen = xrealloc(s->seen, size * sizeof(*s->seen));
+	memset(s->seen + old, 0, (size - old) * sizeof(*s->seen));
 	s->seen_size = size;
+	return &s->seen[old];
 }
 
 bool
-session_seen(struct session *s, const char *dup)
+session_seen(struct session *s, const char *dup, int64_t id)
 {
-	uint64_t	h = hash(dup);
+	struct seen	*v, *least = NULL;
+	uint64_t	 h = hash(dup);
+	unsigned int	 i;
+
+	for (i = 0; i < s->seen_size; i++) {
+		v = &s->seen[i];
+		if (v->hash == h && v->id != 0)
+			return true;
+		if (least == NULL || v->id < least->id)
+			least = v;
+	}
+	if (s->seen_size < SESSION_SEEN && (least == NULL || least->id != 0))
+		least = session_seen_grow(s);
+	least->hash = h;
+	least->id = id;
+	return false;
+}
+
+size_t
+session_seen_after(const struct session *s, int64_t id)
+{
 	unsigned int	i;
+	size_t		n = 0;
 
 	for (i = 0; i < s->seen_size; i++)
-		if (s->seen[i] == h)
-			return true;
-	if (s->seen_size < SESSION_SEEN &&
-	    (s->seen_size == 0 || s->seen[s->seen_next] != 0))
-		session_seen_grow(s);
-	s->seen[s->seen_next] = h;
-	s->seen_next = (s->seen_next + 1) % s->seen_size;
-	return false;
+		if (s->seen[i].id > id)
+			n++;
+	return n;
 }
 
 void
@@ -291,7 +307,7 @@ session_forget_seen(struct session *s)
 {
 	free(s->seen);
 	s->seen = NULL;
-	s->seen_next = s->seen_size = 0;
+	s->seen_size = 0;
 }
 
 bool

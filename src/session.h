@@ -136,10 +136,12 @@ bool		 session_is_full(const struct session *s);
 
 /*
  * Whether the session has been given a row of this happening already; notes
- * it if not.  Only the last SESSION_SEEN are remembered.
+ * it if not, with the id of the row.  Remembered are SESSION_SEEN, those with
+ * the largest ids; session_seen_after says how many of them are after id.
  */
 #define SESSION_SEEN	2048
-bool		 session_seen(struct session *s, const char *dup);
+bool		 session_seen(struct session *s, const char *dup, int64_t id);
+size_t		 session_seen_after(const struct session *s, int64_t id);
 /* Forget them: they may come again, in another epoch. */
 void		 session_forget_seen(struct session *s);
 

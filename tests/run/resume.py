@@ -430,6 +430,33 @@ def dup_slow(w):
 NEAR = 1000             # events between two rows that are told as one
 
 
+@case
+def dup_sparse(w):
+    """happenings that lie far apart in the log are read in few reads"""
+    other = World("app", ring_events=64)
+    other.root("INSERT INTO pgpush.log (id, kind, room, event, data, dup, "
+        "bytes, at) SELECT i, 'event', CASE mod(i, 500) WHEN 0 THEN 'open:da' "
+        "WHEN 1 THEN 'open:db' ELSE 'open:noise' END, 'n', "
+        "jsonb_build_object('n', i / 500), CASE WHEN mod(i, 500) < 2 "
+        "THEN 'd' || i / 500 END, 8, now() "
+        "FROM generate_series(1000, 50999) i")
+    other.root("SELECT setval('pgpush.log_id_seq', 51000)")
+    other.daemon.restart()
+    c = other.client("sparse")
+    start = len(other.daemon.log())
+    with Held(other):
+        for room in ("open:da", "open:db"):
+            c.send(type="join", room=room, since=999, ref=room)
+        for room in ("open:da", "open:db"):
+            c.reply(room)
+    same(sorted(c.next(type="event")["data"]["n"] for _ in range(100)),
+        list(range(2, 102)), "happenings")
+    nothing(other, c)
+    rows = reads(other.daemon, start)
+    check(len(rows) <= 6, "%d reads" % len(rows))
+    same(other.close(), [], "end of the daemon")
+
+
 class Crowd:
     """Happenings in rooms at random, and sessions in rooms at random."""
 
