@@ -3,12 +3,13 @@
 -- The chat of an order: messages and message_attachments become
 -- order_message, message_edit, message_delete and messages_read in room
 -- order:<order>; order_typing and mark_messages_read come from the browsers.
--- What all four files share is here too: ids, refusals, who is typing.
+-- What all these files share is here too: ids, refusals, who is typing.
 --
 -- Load as the owner of the tables, who must be a member of pgpush_admin, after
--- sql/, in the order messages, orders, disputes, notifications.  (Any order
--- will do: the files meet only when a function runs.)  Each file is one
--- transaction and may be run again.
+-- sql/, in the order messages, orders, disputes, notifications and, for those
+-- who want these, moderation, reactions, calls.  (Any order will do: the files
+-- meet only when a function runs.)  Each file is one transaction and may be run
+-- again.
 --
 -- A message and its attachments are written in several transactions, so
 -- order_message is held under order:<order>:<receiver> until the notification
