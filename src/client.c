@@ -131,11 +131,13 @@ static const struct pg_stmt greet_stmt = { "greet",
 	" LEFT JOIN LATERAL unnest(g.rooms) AS room ON true", 2 };
 /* The same, and whether the user may enter the rooms he asks for. */
 static const struct pg_stmt greet_rooms_stmt = { "greet_rooms",
-	"SELECT g.rooms IS NULL, room, true"
-	" FROM (SELECT pgpush.greet_user($1, $2::jsonb) AS rooms OFFSET 0) g"
-	" LEFT JOIN LATERAL unnest(g.rooms) AS room ON true"
-	" UNION ALL SELECT false, room, pgpush.authorize($1, room, $2::jsonb)"
-	" FROM jsonb_array_elements_text($3::jsonb) AS room", 3 };
+	"WITH g AS MATERIALIZED (SELECT pgpush.greet_user($1, $2::jsonb) AS r)"
+	" SELECT g.r IS NULL, room, true FROM g"
+	" LEFT JOIN LATERAL unnest(g.r) AS room ON true"
+	" UNION ALL SELECT false, room, coalesce(room = ANY (g.r), false)"
+	"  OR pgpush.authorize($1, room, $2::jsonb)"
+	" FROM g, jsonb_array_elements_text($3::jsonb) AS room"
+	" WHERE g.r IS NOT NULL", 3 };
 static const struct pg_stmt authorize_stmt = { "authorize",
 	"SELECT pgpush.authorize($1, $2, $3::jsonb)", 3 };
 
@@ -476,11 +478,13 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 	struct member		**members = xcalloc(n + 1, sizeof(*members));
 	struct welcome		  w = { session_id(s), session_user(s), rooms,
 	    n, feed_position(feed), feed_epoch(feed),
-	    cfg->ping_interval_ms / 1000 };
+	    cfg->ping_interval_ms / 1000, false };
 	size_t			  i;
 
 	for (i = 0; i < n; i++)
 		members[i] = hub_join(s, rooms[i], since, epoch);
+	for (i = 0; i < n; i++)
+		w.resets = w.resets || members[i]->reset;
 	if (n > 0)
 		w.id = members[0]->last;
 	cl->state = CLIENT_LIVE;
@@ -490,6 +494,8 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 	session_send(s, d->welcome(&w));
 	for (i = 0; i < n; i++)
 		hub_start(members[i]);
+	if (w.resets && d->merged)
+		session_send(s, d->at(hub_at(s)));
 	free(members);
 	presence_opened(s);
 	cl->ping_ms = clock_ms() + cfg->ping_interval_ms;

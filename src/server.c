@@ -117,6 +117,7 @@ on_closed(struct conn *c, int code)
 		return;
 	}
 	nconns--;
+	sse_ended(s);
 	conn_set_owner(c, NULL);
 	client_close(s);
 }

@@ -32,6 +32,7 @@ struct welcome {
 	int64_t		 id;		/* position that the rooms start at */
 	const char	*epoch;
 	int64_t		 ping_s;	/* seconds between our pings */
+	bool		 resets;	/* it will be told resets */
 };
 
 /*

@@ -29,6 +29,7 @@
 struct expected {
 	LIST_ENTRY(expected)	 entry;
 	struct conn		*conn;		/* waiting; outlives us */
+	const struct session	*session;	/* only compared */
 	char			*ref;		/* owned; ours */
 	char			*given;		/* owned; the client's */
 };
@@ -115,7 +116,9 @@ sse_welcome(const struct welcome *w)
 	struct frame	*native = proto_dialect.welcome(w), *f;
 	char		*id;
 
-	id = xasprintf("retry: %d\nid: %s.%" PRId64 "\n", RETRY_MS, w->epoch,
+	/* Who is cut before he was told the resets must come back as he was. */
+	id = w->resets ? xasprintf("retry: %d\n", RETRY_MS) :
+	    xasprintf("retry: %d\nid: %s.%" PRId64 "\n", RETRY_MS, w->epoch,
 	    w->id);
 	f = wrap(id, "pgpush:", "welcome", native);
 	free(id);
@@ -137,13 +140,7 @@ sse_left(const char *room, const char *reason)
 static struct frame *
 sse_reset(const char *room, int64_t id, const char *epoch)
 {
-	struct frame	*f;
-	char		*line = xasprintf("id: %s.%" PRId64 "\n", epoch, id);
-
-	f = wrap(line, "pgpush:", "reset", proto_dialect.reset(room, id,
-	    epoch));
-	free(line);
-	return f;
+	return control("reset", proto_dialect.reset(room, id, epoch));
 }
 
 static struct frame *
@@ -237,11 +234,12 @@ sse_error(const char *ref, const char *code, const char *message)
 }
 
 void
-sse_expect(struct conn *c, char **ref)
+sse_expect(struct conn *c, const struct session *s, char **ref)
 {
 	struct expected	*x = xcalloc(1, sizeof(*x));
 
 	x->conn = c;
+	x->session = s;
 	/* A send without a ref is not answered: this one must be. */
 	x->given = strcmp(*ref, "null") == 0 ? xstrdup("0") : xstrdup(*ref);
 	/* No number or string of a client's looks like this. */
@@ -281,6 +279,22 @@ sse_refuse(struct conn *c, int status, const char *code, const char *message)
 	text_add(&t, "}}");
 	conn_respond(c, status, NULL, "application/json", t.buf);
 	free(t.buf);
+}
+
+void
+sse_ended(const struct session *s)
+{
+	struct expected	*x, *next;
+	struct conn	*c;
+
+	for (x = LIST_FIRST(&expected); x != NULL; x = next) {
+		next = LIST_NEXT(x, entry);
+		c = x->conn;
+		if (x->session != s || !conn_is_waiting(c))
+			continue;
+		sse_forget(c);
+		sse_refuse(c, 404, "not_found", "the session has ended");
+	}
 }
 
 static void

@@ -29,12 +29,14 @@ extern const struct dialect sse_dialect;
 extern const struct dialect post_dialect;
 
 /*
- * The reply to the command with this ref is the answer to the deferred request
- * of this connection; the ref is replaced by one that tells them apart.
- * sse_forget: the connection has ended, or was answered otherwise.
+ * The session's reply to the command with this ref is the answer to the
+ * deferred request of this connection; the ref is replaced by one that tells
+ * them apart.  sse_forget: the connection has ended, or was answered otherwise.
+ * sse_ended: the session has, and its requests are answered so.
  */
-void	 sse_expect(struct conn *c, char **ref);
+void	 sse_expect(struct conn *c, const struct session *s, char **ref);
 void	 sse_forget(const struct conn *c);
+void	 sse_ended(const struct session *s);
 
 /* Answer a request with {"error":{"code":…,"message":…}}. */
 void	 sse_refuse(struct conn *c, int status, const char *code,

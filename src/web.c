@@ -22,6 +22,7 @@
 #include "sse.h"
 #include "token.h"
 #include "web.h"
+#include "ws.h"
 #include "xmalloc.h"
 
 #define TOKEN_MAX	8192		/* in the query, bytes */
@@ -146,12 +147,16 @@ find_rooms(const struct http_request *req)
 	char		 room[ROOM_NAME_MAX + 2];
 	struct text	 t = { NULL, 0, 0 };
 	size_t		 i;
+	uint32_t	 utf8;
 	int		 r;
 
 	text_add(&t, "[");
 	for (i = 0; (r = http_query_get(req, "room", i, room,
 	    sizeof(room))) >= 0; i++) {
-		if (!room_name_ok(room) || i >= (size_t)cfg->max_rooms)
+		utf8 = WS_UTF8_START;
+		if (!room_name_ok(room) || i >= (size_t)cfg->max_rooms ||
+		    !ws_utf8_check(&utf8, (const uint8_t *)room, (size_t)r) ||
+		    utf8 != WS_UTF8_START)
 			break;
 		if (i > 0)
 			text_add(&t, ",");
@@ -233,24 +238,33 @@ route_events(struct conn *c, const struct http_request *req,
 
 /* POST /send */
 
-/* The stream that a command is for, if the token is its user's. */
-static struct session *
-find_stream(const char *id, const char *token)
+/* The user of a token, which the caller frees; NULL if it is not good. */
+static char *
+user_of(const char *token)
 {
-	struct session	*s;
 	struct token	 t;
 	const char	*reason;
-	bool		 same;
+	char		*user;
+
+	if (token_verify(keys, token, strlen(token), (int64_t)time(NULL), &t,
+	    &reason) == -1)
+		return NULL;
+	user = xstrdup(t.user);
+	token_free(&t);
+	return user;
+}
+
+/* The stream of that user that a command is for, or NULL. */
+static struct session *
+find_stream(const char *id, const char *user)
+{
+	struct session	*s;
 
 	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
 		if (strcmp(session_id(s), id) == 0)
 			break;
-	if (s == NULL || !session_dialect(s)->merged || token_verify(keys,
-	    token, strlen(token), (int64_t)time(NULL), &t, &reason) == -1)
-		return NULL;
-	same = strcmp(t.user, session_user(s)) == 0;
-	token_free(&t);
-	return same ? s : NULL;
+	return s != NULL && session_dialect(s)->merged &&
+	    strcmp(user, session_user(s)) == 0 ? s : NULL;
 }
 
 /* Do the command for its stream, or for a session of its own. */
@@ -258,22 +272,29 @@ static struct session *
 run(struct conn *c, const char *token, struct command *cmd)
 {
 	struct session	*s;
+	char		*user;
 
 	if (cmd->session == NULL) {
 		s = session_for(c, &post_dialect);
-		sse_expect(c, &cmd->ref);
+		sse_expect(c, s, &cmd->ref);
 		client_token(s, token, strlen(token), -1, NULL, NULL);
 		if (session_data(s) != NULL)
 			client_command(s, cmd);
 		return s;
 	}
-	if ((s = find_stream(cmd->session, token)) == NULL) {
+	if ((user = user_of(token)) == NULL) {
+		sse_refuse(c, 401, "unauthorized", "bad token");
+		return NULL;
+	}
+	s = find_stream(cmd->session, user);
+	free(user);
+	if (s == NULL) {
 		sse_refuse(c, 404, "not_found", "no such session of yours");
 		return NULL;
 	}
 	conn_defer(c);
 	conn_set_timer(c, cfg->handler_timeout_ms + EXTRA_MS);
-	sse_expect(c, &cmd->ref);
+	sse_expect(c, s, &cmd->ref);
 	client_command(s, cmd);
 	return NULL;
 }
@@ -355,8 +376,9 @@ web_request(struct conn *c, const struct http_request *req,
 		preflight(c);
 	else if (!http_slice_is(&req->method, events ? "GET" : "POST"))
 		conn_respond(c, 405, events ? "Allow: GET, OPTIONS\r\n" :
-		    "Allow: POST, OPTIONS\r\n", "text/plain",
-		    "another method");
+		    "Allow: POST, OPTIONS\r\n", "application/json",
+		    "{\"error\":{\"code\":\"bad_request\","
+		    "\"message\":\"another method\"}}");
 	else if (events)
 		return route_events(c, req, refusal);
 	else
