@@ -66,11 +66,11 @@ enum todo {
 	TODO_RELEASE	= 1 << 6,	/* held events that are due */
 	TODO_RING	= 1 << 7,	/* tell followers of new rows */
 	TODO_PRESENCE	= 1 << 8,
-	TODO_DISARM	= 1 << 9,	/* give K up */
-	TODO_MOVE	= 1 << 10,
-	TODO_ARM	= 1 << 11,	/* try K */
-	TODO_COUNT	= 1 << 12,	/* are there followers? */
-	TODO_PURGE	= 1 << 13,
+	TODO_COUNT	= 1 << 9,	/* are there followers? */
+	TODO_DISARM	= 1 << 10,	/* give K up */
+	TODO_MOVE	= 1 << 11,
+	TODO_ARM	= 1 << 12,	/* try K */
+	TODO_PURGE	= 1 << 13,	/* by turns with full moves */
 	TODO_GOODBYE	= 1 << 14,	/* and nothing after it */
 };
 #define TODO_OF_LOG	(TODO_PLACE | TODO_LOAD | TODO_READ)
@@ -111,6 +111,7 @@ struct feed {
 	bool			 following;	/* holds F shared */
 	bool			 followers;	/* there were some */
 	bool			 bulk;		/* the last move was full */
+	bool			 moved;		/* that was done last */
 	bool			 leaving;	/* goodbye comes */
 	bool			 gone;		/* and was said */
 	unsigned int		 beats;
@@ -201,7 +202,8 @@ static const struct pg_stmt load_stmt = { NULL,
  * before us, so that who reads on will come to it.
  */
 static const struct pg_stmt place_stmt = { NULL,
-	"SELECT e.epoch, greatest((SELECT max(id) FROM pgpush.log), f.id), f.id,"
+	"SELECT e.epoch, greatest((SELECT max(id) FROM pgpush.log), f.id),"
+	" f.id,"
 	" CASE WHEN $1::bigint >= 0 AND e.epoch <> $2 THEN EXISTS ("
 	"  SELECT FROM pgpush.log l WHERE l.id > $1::bigint"
 	"  AND l.kind = 'epoch' AND l.data ->> 'epoch' = e.epoch)"
@@ -226,7 +228,7 @@ static const struct pg_stmt disarm_stmt = { "disarm",
 static const struct pg_stmt ring_stmt = { "ring",
 	"SELECT pg_notify('pgpush_log', $1)", 1 };
 static const struct pg_stmt release_stmt = { "release",
-	"SELECT " MS_UNTIL("pgpush.release_due()"), 0 };
+	"SELECT " MS_UNTIL("pgpush.release_due(200)"), 0 };
 static const struct pg_stmt presence_stmt = { "presence",
 	"SELECT " MS_UNTIL("pgpush.presence_sync($1::interval)"), 1 };
 static const struct pg_stmt stamp_stmt = { "stamp",
@@ -1135,6 +1137,9 @@ line_next(struct line *l, unsigned int mask)
 	if ((todo = f->todo & mask) == 0)
 		return;
 	what = (enum todo)(todo & -todo);	/* the lowest bit */
+	if (what == TODO_MOVE && f->moved && (todo & TODO_PURGE) != 0)
+		what = TODO_PURGE;
+	f->moved = what == TODO_MOVE;
 	f->todo &= ~(unsigned int)what;
 	feed_do(f, what);
 }

@@ -43,6 +43,7 @@
 #define CLASSES		64		/* bits of a distance */
 #define FAIR_READS	8		/* one of so many is for the farthest */
 #define SLICE_FRAMES	4096		/* handed out in one turn of the loop */
+#define SLICE_MEMBERS	4096		/* looked at */
 
 enum catchup_state {
 	CATCHUP_WAITING,	/* in a queue */
@@ -80,8 +81,9 @@ static struct event		*retry_timer;
 static struct event		*slice_timer;
 static struct catchup_list	 waiting[CLASSES + 1];	/* by distance */
 static struct catchup_list	 giving = TAILQ_HEAD_INITIALIZER(giving);
-static int64_t			 reading;	/* reads under way */
+static int64_t			 reading;	/* reads sent or handed out */
 static uint64_t			 nreads;	/* ever */
+static uint64_t			 given;		/* events to members, ever */
 static uint64_t			 signals;	/* ever, to tell them apart */
 static unsigned int		 era;		/* of resets of all */
 
@@ -190,6 +192,7 @@ member_give(struct member *m, struct entry *e)
 	}
 	m->last = e->id;
 	hub_send(m->session, e);
+	given++;
 	return true;
 }
 
@@ -274,7 +277,9 @@ catchup_free(struct catchup *c)
 {
 	if (c->state == CATCHUP_WAITING)
 		TAILQ_REMOVE(&waiting[c->distance], c, entry);
-	else if (c->state == CATCHUP_GIVING)
+	else
+		reading--;
+	if (c->state == CATCHUP_GIVING)
 		TAILQ_REMOVE(&giving, c, entry);
 	while (c->n > 0)
 		entry_unref(c->entries[--c->n]);
@@ -378,6 +383,18 @@ member_reset(struct member *m)
 	m->last = feed_position(feed);
 	session_send(s, session_dialect(s)->reset(m->room->name, m->last,
 	    feed_epoch(feed)));
+}
+
+/* All of them; only then may a position for all say so. */
+static void
+session_reset(struct session *s)
+{
+	struct member	*m;
+
+	LIST_FOREACH(m, session_members(s), by_session)
+		member_reset(m);
+	if (session_dialect(s)->merged)
+		session_send(s, session_dialect(s)->at(feed_position(feed)));
 }
 
 /* Serve what the ring has from index on; false if it cannot take all. */
@@ -527,11 +544,11 @@ hub_serve(struct member *m)
 
 /* Catching up: what a read brought */
 
-/* Give a member what came that is new to it; how many frames. */
-static size_t
+/* Give a member what came that is new to it. */
+static void
 catchup_give(const struct catchup *c, struct member *m)
 {
-	size_t	lo = 0, hi = c->n, mid, given;
+	size_t	lo = 0, hi = c->n, mid;
 
 	while (lo < hi) {
 		mid = lo + (hi - lo) / 2;
@@ -541,12 +558,11 @@ catchup_give(const struct catchup *c, struct member *m)
 			hi = mid;
 	}
 	m->wants_log = false;
-	for (given = 0; lo < c->n; lo++, given++)
+	for (; lo < c->n; lo++)
 		if (!member_give(m, c->entries[lo]))
-			return given;
+			return;
 	if (m->last < c->complete)
 		m->last = c->complete;
-	return given;
 }
 
 /* Give a merged session what came, and go on from there. */
@@ -569,14 +585,15 @@ catchup_give_session(struct catchup *c)
 static bool
 catchup_slice(struct catchup *c)
 {
-	size_t		 frames = 0;
+	uint64_t	 end = given + SLICE_FRAMES;
+	size_t		 n = 0;
 	struct member	*m;
 
-	while ((m = c->next) != NULL && frames < SLICE_FRAMES) {
+	while ((m = c->next) != NULL && given < end && n++ < SLICE_MEMBERS) {
 		c->next = LIST_NEXT(m, by_room);
 		if (!m->wants_log || m->last < c->from)
 			continue;
-		frames += 1 + catchup_give(c, m);
+		catchup_give(c, m);
 		hub_serve(m);
 	}
 	return c->next == NULL;
@@ -644,8 +661,7 @@ catchup_below(struct catchup *c, int64_t floor)
 	struct member	*m;
 
 	if (s != NULL) {
-		LIST_FOREACH(m, session_members(s), by_session)
-			member_reset(m);
+		session_reset(s);
 		catchup_free(c);
 		return;
 	}
@@ -663,11 +679,11 @@ catchup_done(void *arg, const struct pg_result *res)
 	struct catchup	*c = arg;
 	bool		 late;
 
-	reading--;
 	late = pg_ok(res) && pg_number(res, 0, 1) < c->upto;
 	if (c->room == NULL && c->session == NULL)
 		catchup_free(c);
 	else if (!pg_ok(res) || late) {
+		reading--;
 		catchup_wait(c, c->distance);
 		clock_start(retry_timer, late ? LAG_MS : RETRY_MS);
 		return;
@@ -944,14 +960,12 @@ static void
 hub_reset_all(void)
 {
 	struct session	*s;
-	struct member	*m;
 
 	era++;			/* what is being read is of before */
 	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s)) {
 		/* What was moved and lost may be moved again. */
 		session_forget_seen(s);
-		LIST_FOREACH(m, session_members(s), by_session)
-			member_reset(m);
+		session_reset(s);
 	}
 }
 
