@@ -24,8 +24,8 @@
 #include "conn.h"
 #include "feed.h"
 #include "handler.h"
-#include "hub.h"
 #include "log.h"
+#include "member.h"
 #include "pg.h"
 #include "presence.h"
 #include "proto.h"
@@ -287,7 +287,7 @@ request_end(struct request *q)
 	if (cl != NULL) {
 		cl->requests--;
 		if (q->is_join && --cl->joins == 0)
-			hub_drained(s);
+			member_drained(s);
 		client_unpark(s);
 	}
 	command_free(&q->cmd);
@@ -443,7 +443,7 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 		/* One position for all rooms cannot go back for one. */
 		if (d->merged)
 			since = -1;
-		m = hub_join(s, room, since, epoch);
+		m = member_join(s, room, since, epoch);
 		free(kept_epoch);
 	}
 	id = m->behind || m->last > feed_position(feed) ? m->last :
@@ -453,7 +453,7 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 	/* Who resumes in several rooms is served when he is in them all: so he
 	 * gets a happening of several once. */
 	if (new && (!m->behind || client_of(s)->joins <= 1))
-		hub_start(m);
+		member_start(m);
 }
 
 static void
@@ -464,7 +464,7 @@ leave(struct session *s, const char *room)
 	if (m == NULL)
 		return;
 	left_add(client_of(s), m);
-	hub_leave(m);
+	member_leave(m);
 }
 
 /* Being let in */
@@ -482,7 +482,7 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 	size_t			  i;
 
 	for (i = 0; i < n; i++)
-		members[i] = hub_join(s, rooms[i], since, epoch);
+		members[i] = member_join(s, rooms[i], since, epoch);
 	for (i = 0; i < n; i++)
 		w.resets = w.resets || members[i]->reset;
 	if (n > 0)
@@ -493,9 +493,9 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 		d->begin(session_conn(s));
 	session_send(s, d->welcome(&w));
 	for (i = 0; i < n; i++)
-		hub_start(members[i]);
+		member_start(members[i]);
 	if (w.resets && d->merged)
-		session_send(s, d->at(hub_at(s)));
+		session_send(s, d->at(member_at(s)));
 	free(members);
 	presence_opened(s);
 	cl->ping_ms = clock_ms() + cfg->ping_interval_ms;
@@ -1000,7 +1000,7 @@ client_do(struct session *s, struct command *cmd)
 		break;
 	case COMMAND_PING:
 		session_send(s, session_dialect(s)->reply_ping(cmd->ref,
-		    hub_at(s)));
+		    member_at(s)));
 		break;
 	case COMMAND_BAD:
 		client_bad(s, cmd);
@@ -1123,7 +1123,7 @@ client_ping(struct session *s, int64_t now)
 	/* Who is full has enough to read; it could pile up for long. */
 	if (conn_is_full(c))
 		return;
-	session_send(s, session_dialect(s)->at(hub_at(s)));
+	session_send(s, session_dialect(s)->at(member_at(s)));
 	conn_ping(c);	/* of a WebSocket only */
 }
 
@@ -1252,7 +1252,7 @@ client_close(struct session *s)
 		tell_disconnect(s);
 		presence_closed(s);
 	}
-	hub_leave_all(s);
+	member_leave_all(s);
 	while ((p = TAILQ_FIRST(&cl->parked)) != NULL) {
 		TAILQ_REMOVE(&cl->parked, p, entry);
 		command_free(&p->cmd);

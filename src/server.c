@@ -25,6 +25,7 @@
 #include "handler.h"
 #include "hub.h"
 #include "log.h"
+#include "member.h"
 #include "pg.h"
 #include "presence.h"
 #include "proto.h"
@@ -92,7 +93,7 @@ on_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
 static void
 on_drained(struct conn *c)
 {
-	hub_drained(conn_owner(c));
+	member_drained(conn_owner(c));
 }
 
 static void
@@ -210,7 +211,7 @@ static bool
 is_ready(void)
 {
 	return !draining && feed_is_ready(feed) && pg_is_up(query) &&
-	    hub_is_up() && handler_is_up();
+	    member_is_up() && handler_is_up();
 }
 
 static void
@@ -411,7 +412,7 @@ on_stamp(void *arg, struct feed_stamp *stamp)
 	stamp->connections = nconns;
 	(void)snprintf(stamp->backends, sizeof(stamp->backends),
 	    "{%d,%d,%d,%d}", feed_backend(feed), pg_backend(query),
-	    hub_backend(), handler_backend());
+	    member_backend(), handler_backend());
 }
 
 static void
@@ -512,7 +513,7 @@ server_exit(void)
 	pg_free(query);
 	handler_exit();
 	presence_exit();
-	hub_exit();
+	member_exit();
 	event_free(accept_timer);
 	event_free(drain_timer);
 	free(node);
@@ -553,7 +554,8 @@ start_modules(const struct token_keys *keys)
 	conn_init(loop);
 	feed = feed_new(loop, cfg, node, &feed_ops, NULL);
 	query = pg_new(loop, &set, &query_ops, NULL);
-	hub_init(loop, cfg, feed, &hub_ops);
+	member_init(loop, cfg, feed);
+	hub_init(cfg, &hub_ops);
 	handler_init(loop, cfg, feed);
 	presence_init(loop, query, node);
 	client_init(cfg, feed, query, keys);
