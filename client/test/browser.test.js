@@ -298,7 +298,7 @@ test('a relative address is that of the page', async () => {
   const requested = await page.waitForRequest(/events/);
   const origin = `127.0.0.1:${server.address().port}`;
   assert.equal(requested.url(), `http://${origin}/push/events`);
-  assert.deepEqual(urls, [`ws://${origin}/push/ws`]);
+  assert.ok(urls.includes(`ws://${origin}/push/ws`));
 });
 
 test('a page that goes back and forth loses nothing', async () => {

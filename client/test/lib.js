@@ -124,6 +124,19 @@ export async function until(check, what = check.toString(), ms = 20_000) {
   }
 }
 
+/** Cut it off and wait until it has noticed; it may be back by then. */
+export async function cut(proxy, client) {
+  const noticed = new Promise((resolve) => {
+    const off = client.on('status', (status) => {
+      if (status === 'online' || status === 'fallback') return;
+      off();
+      resolve();
+    });
+  });
+  proxy.cut();
+  await noticed;
+}
+
 export const online = (client) =>
   until(() => client.status === 'online', () => `online (${client.status})`);
 
@@ -146,16 +159,21 @@ export function record(room) {
   return heard;
 }
 
-/** A WebSocket that also shows the frames that are sent. */
+/** A WebSocket that also shows the frames that go over it. */
 export function listenIn() {
   const sent = [];
+  const received = [];
   class Listening extends WebSocket {
+    constructor(...args) {
+      super(...args);
+      this.on('message', (text) => received.push(JSON.parse(text)));
+    }
     send(text) {
       sent.push(JSON.parse(text));
       super.send(text);
     }
   }
-  return { sent, WebSocket: Listening };
+  return { sent, received, WebSocket: Listening };
 }
 
 export const range = (from, to) =>

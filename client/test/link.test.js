@@ -8,6 +8,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import {
   closeClients,
+  cut,
   finishWorlds,
   isIn,
   listenIn,
@@ -48,8 +49,7 @@ test('the status tells the truth, from the first try to the end', async () => {
   await until(() => proxy.connections > 2);
   proxy.refusing = false;
   await online(client);
-  proxy.cut();
-  await until(() => client.status === 'reconnecting');
+  await cut(proxy, client);
   await online(client);
   client.disconnect();
   assert.equal(client.status, 'idle');

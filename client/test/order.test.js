@@ -139,6 +139,34 @@ test('a room that the daemon gives is resumed with the welcome', async () => {
   assert.deepEqual(seen, range(1, 6).map((n) => ['user:bob', n]));
 });
 
+test('rooms of the welcome have one position together, and no event twice', async () => {
+  const own = await makeWorld();
+  await own.sql(`CREATE OR REPLACE FUNCTION app.greet(user_id text, ctx jsonb)
+    RETURNS text[] LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$ SELECT ARRAY['user:' || user_id, 'open:hall'] $$`);
+  const through = await Proxy.start(own.port);
+  const client = own.client('ann', { to: through });
+  const seen = { 'user:ann': [], 'open:hall': [] };
+  client.on('n', ({ n }, { room }) => seen[room].push(n));
+  await online(client);
+  for (let i = 0; i < 4; i++) {
+    // The one is ahead of the other when the link is cut.
+    await own.count('user:ann', 2 * i + 1, 2 * i + 1);
+    await own.count('open:hall', 10 * i + 1, 10 * i + 10);
+    await until(() => seen['open:hall'].length === 10 * i + 10);
+    through.refusing = true;
+    through.cut();
+    await own.count('user:ann', 2 * i + 2, 2 * i + 2);
+    through.refusing = false;
+    await until(() => seen['user:ann'].length === 2 * i + 2);
+  }
+  await own.count('open:hall', 41, 41);
+  await until(() => seen['open:hall'].includes(41));
+  assert.deepEqual(seen, { 'user:ann': range(1, 8), 'open:hall': range(1, 41) });
+  through.stop();
+});
+
 test('a given room that is wanted later tells what comes from then on', async () => {
   const client = w.client('bob', { to: proxy });
   await online(client);
@@ -226,21 +254,66 @@ test('reset when a backup with smaller ids was restored', async () => {
   through.stop();
 });
 
+test('reset in another epoch, wherever the answer is cut', async () => {
+  const own = await makeWorld();
+  const through = await Proxy.start(own.port);
+  const client = own.client('ann', { to: through });
+  const rooms = ['user:ann', 'open:r'].map((name) => client.room(name));
+  const heard = rooms.map(record);
+  await Promise.all(rooms.map(isIn));
+  for (const room of rooms) await own.count(room.name, 1, 20);
+  await until(() => heard.every((h) => h.n.length === 20));
+  through.refusing = true;
+  through.cut();
+  for (let round = 0; round < 3; round++) {
+    await own.does('stop');
+    await own.does('root', {
+      text: `UPDATE pgpush.epoch SET epoch = 'e${round}'`,
+    });
+    await own.does('start');
+    const before = heard.map((h) => h.resets.length);
+    for (let bytes = 150 + round; bytes < 800; bytes += 12) {
+      const seen = through.connections;
+      through.cutAfter = bytes;
+      through.refusing = false;
+      await until(
+        () =>
+          through.connections > seen + 1 ||
+          (through.cutAfter > 0 && client.status === 'online' &&
+            heard.every((h, i) => h.resets.length > before[i])),
+      );
+    }
+    through.cutAfter = Infinity;
+    await until(() => heard.every((h, i) => h.resets.length > before[i]));
+    assert.ok(heard.every((h) => h.resets.at(-1).epoch === `e${round}`));
+  }
+  for (const room of rooms) await own.count(room.name, 21, 22);
+  await until(() => heard.every((h) => h.n.at(-1) === 22));
+  for (const h of heard) assert.deepEqual(h.n, range(1, 22));
+  through.stop();
+});
+
 test('reset of who stays connected when the epoch changes', async () => {
   const own = await makeWorld({ own: true });
   const client = own.client('ann');
   const room = client.room('open:live').join();
   const heard = record(room);
   await isIn(room);
+  const once = `SELECT pgpush.emit('open:live', 'once', '{}', dup => 'same')`;
   await own.count('open:live', 1, 3);
-  await until(() => heard.n.length === 3);
+  await own.sql(once);
+  await own.sql(once);
+  await until(() => heard.all.length === 4);
   await own.does('root', { text: "UPDATE pgpush.epoch SET timeline = 'old'" });
   await own.does('pg_stop');
   await own.does('pg_start');
   await until(() => heard.resets.length > 0);
+  // What was told in an epoch may be told again in the next.
+  await own.sql(once);
   await own.count('open:live', 4, 6);
   await until(() => heard.n.length === 6);
   assert.deepEqual(heard.n, range(1, 6));
+  assert.equal(heard.all.filter((event) => event === 'once').length, 2);
   assert.equal(heard.resets.length, 1);
   assert.notEqual(heard.resets[0].epoch, undefined);
 });
@@ -257,21 +330,26 @@ const happen = (from, to) =>
 
 test('one happening in two rooms is told once, over cuts, too', async () => {
   const random = makeRandom(2);
-  const client = w.client('ann', { to: proxy });
+  const { received, WebSocket } = listenIn();
+  const client = w.client('ann', { to: proxy, WebSocket });
   const told = [];
   client.on('n', ({ n }) => told.push(n));
   const rooms = ['open:x', 'open:y'].map((name) => client.room(name).join());
-  await Promise.all(rooms.map(isIn));
   for (let i = 0; i < 40; i++) {
+    await Promise.all(rooms.map(isIn));
+    const seen = proxy.connections;
     // Often between the two.
-    proxy.cutAfter = Math.floor(random() * 400);
+    proxy.cutAfter = 100 + Math.floor(random() * 300);
     await happen(5 * i + 1, 5 * i + 5);
+    await until(() => proxy.connections > seen);
   }
   proxy.cutAfter = Infinity;
   await until(() => told.length >= 200, () => `${told.length} of 200`);
   await happen(201, 201);
   await until(() => told.includes(201));
   assert.deepEqual(told, range(1, 201));
+  // There were some to be dropped.
+  assert.ok(received.filter((f) => f.dup).length > 201);
 });
 
 test('what comes after a leave is not told, and a rejoin begins anew', async () => {

@@ -18,7 +18,9 @@ export class Proxy {
   silent = false;
   /** Requests for an upgrade are answered with 403, others pass. */
   noUpgrade = false;
-  /** ms by which all bytes come later. */
+  /** The same for connections that began with a request for a stream. */
+  silentStreams = false;
+  /** ms by which all bytes come later; or a function, asked per connection. */
   delay = 0;
   /** How many came, how many of them wanted WebSocket. */
   connections = 0;
@@ -45,7 +47,8 @@ export class Proxy {
       return;
     }
     const far = connect(this.target, '127.0.0.1');
-    const pair = { near, far };
+    const delay = typeof this.delay === 'function' ? this.delay() : null;
+    const pair = { near, far, isStream: false, delay };
     this.pairs.add(pair);
     far.on('error', () => {});
     const end = () => {
@@ -54,7 +57,12 @@ export class Proxy {
       far.destroy();
     };
     near.on('close', end);
-    far.on('close', end);
+    far.on('close', () => {
+      const ms = delay ?? this.delay;
+      // Not before the bytes that are on their way.
+      if (ms > 0) setTimeout(end, ms + 1).unref();
+      else end();
+    });
     near.on('data', (bytes) => {
       if (/^GET [^]*\r\nupgrade: websocket/i.test(bytes.toString('latin1'))) {
         this.upgrades++;
@@ -63,7 +71,8 @@ export class Proxy {
           return;
         }
       }
-      this.pass(bytes, far);
+      pair.isStream ||= bytes.subarray(0, 11).equals(Buffer.from('GET /events'));
+      this.pass(bytes, far, pair);
     });
     far.on('data', (bytes) => {
       if (bytes.length >= this.cutAfter) {
@@ -72,14 +81,15 @@ export class Proxy {
         return;
       }
       this.cutAfter -= bytes.length;
-      this.pass(bytes, near);
+      this.pass(bytes, near, pair);
     });
   }
 
-  pass(bytes, to) {
-    if (this.silent) return;
-    if (this.delay > 0)
-      setTimeout(() => to.writable && to.write(bytes), this.delay).unref();
+  pass(bytes, to, { isStream, delay }) {
+    if (this.silent || (isStream && this.silentStreams)) return;
+    const ms = delay ?? this.delay;
+    if (ms > 0)
+      setTimeout(() => to.writable && to.write(bytes), ms).unref();
     else to.write(bytes);
   }
 

@@ -98,7 +98,7 @@ test('sends wait for the connection and run in their order', async () => {
 
 test('a send runs once, however often it is cut off', async () => {
   const random = makeRandom(3);
-  const client = w.client('six', { to: proxy });
+  const client = w.client('six', { to: proxy, queue: 200 });
   await online(client);
   const answers = [];
   for (let n = 1; n <= 120; n++) {
