@@ -656,8 +656,11 @@ conn_request(struct conn *c, const uint8_t *p, size_t n)
 	int			r;
 
 	r = http_request_parse(&req, (const char *)p, n);
-	if (r > 0 && req.content_length > c->limits->message_bytes)
-		r = -413;
+	if (r > 0 && req.content_length > c->limits->message_bytes) {
+		conn_respond(c, 413, NULL, "application/json", "{\"error\":{"
+		    "\"code\":\"bad_request\",\"message\":\"too long\"}}");
+		return n;
+	}
 	if (r < 0) {
 		conn_respond(c, -r, NULL, "text/plain", http_reason(-r));
 		return n;

@@ -188,6 +188,10 @@ reply(const char *ref, struct frame *native)
 	const uint8_t	*json;
 	size_t		 len;
 
+	if (x == NULL && ref[0] == '[') {
+		frame_unref(native);	/* he hung up */
+		return NULL;
+	}
 	if (x == NULL || native == NULL)
 		return control("reply", native);
 	json = conn_payload(native, &len);
@@ -242,7 +246,7 @@ sse_expect(struct conn *c, const struct session *s, char **ref)
 	x->session = s;
 	/* A send without a ref is not answered: this one must be. */
 	x->given = strcmp(*ref, "null") == 0 ? xstrdup("0") : xstrdup(*ref);
-	/* No number or string of a client's looks like this. */
+	/* No number or string of a client's looks like this; see reply. */
 	x->ref = xasprintf("[%" PRIu64 "]", ++nexpected);
 	LIST_INSERT_HEAD(&expected, x, entry);
 	free(*ref);
