@@ -38,6 +38,7 @@ class Client:
         self.resets = []            # (room, when, pos, epoch, id, epoch)
         self.resumes = []           # (room, when, pos, start, epoch)
         self.notes = []             # what must not happen
+        self.disorder = []          # (conn, room, id, larger id before it)
 
     # -- coming and going
 
@@ -69,6 +70,9 @@ class Client:
             if own else {}))
         self.crowd.watch(self)
         self.later(TRY, lambda: self.live or self.cut(0.1))
+
+    def sync(self):
+        """Before the record is read."""
 
     def later(self, seconds, what):
         """Call what() then, if this is still the same connection."""

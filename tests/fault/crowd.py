@@ -18,6 +18,7 @@ import traceback
 
 from clients import Client
 from record import BANNED, IN, OUT
+from streams import StreamClient
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 LOOK = 0.02             # seconds between looks at whether all have settled
@@ -43,8 +44,9 @@ class Crowd:
         self.stormy = 0.0           # own faults of each client, per second
         self.expected = {}          # (s, room): clients still to get it
         self.settling = None
-        self.clients = [Client(self, k, rooms, seed)
-            for k, rooms in enumerate(plans)]
+        # A third of them have streams of server-sent events.
+        self.clients = [(StreamClient if k % 3 == 2 else Client)(self, k,
+            rooms, seed) for k, rooms in enumerate(plans)]
         self.running = True
 
     # -- for the clients
@@ -211,9 +213,11 @@ class Crowd:
 
     def do_dump(self):
         """The record of everything, once."""
+        for client in self.clients:
+            client.sync()
         self.pipe.send(("dump", [{"number": c.number, "user": c.user,
-            "notes": c.notes, "resets": c.resets, "resumes": c.resumes,
-            "rooms": {r.name:
+            "notes": c.notes, "disorder": c.disorder, "resets": c.resets,
+            "resumes": c.resumes, "rooms": {r.name:
             [(s.epoch, s.start, s.pos, s.ids, s.marks, s.conns)
             for s in r.segments] for r in c.rooms.values()}}
             for c in self.clients]))

@@ -35,6 +35,7 @@ class Room:
     def __init__(self, name):
         self.name = name
         self.state = OUT
+        self.was = OUT              # of a stream: when the last one ended
         self.segments = []
         self.since = None           # as sent with the join under way
         self.asked = 0.0            # when we left, to rejoin without since

@@ -124,6 +124,9 @@ class Judge:
         self.name = "client %d" % record["number"]
         for note in record["notes"]:
             self.found.problem(note)
+        for conn, room, ident, top in record["disorder"]:
+            self.found.add_reordered("%s conn %d: id %d in room %s after %d",
+                self.name, conn, ident, room, top)
         self.had = {}                   # (epoch, dup): {id: connection}
         for room, segments in record["rooms"].items():
             for segment in segments:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""One WebSocket connection that never blocks: bytes in, messages out."""
+"""Connections that never block: bytes in, messages out."""
 
 import base64
 import json
@@ -7,17 +7,23 @@ import os
 import socket
 import struct
 
+from lib.sse import Parser, address
+from lib.web import parse_head
+
 CONNECT, UPGRADE, OPEN = "connect", "upgrade", "open"
 CHUNK = 262144
+BEARER = "Authorization: Bearer %s\r\n"
 
 
 class Ended(Exception):
-    """The connection is over; code is None if no close frame came."""
+    """The connection is over; code is None if no close frame came.  status:
+    of an answer that was none of those wished for."""
 
-    def __init__(self, code=None, reason=""):
+    def __init__(self, code=None, reason="", status=None):
         super().__init__("%s %s" % (code, reason))
         self.code = code
         self.reason = reason
+        self.status = status
 
 
 def frame(opcode, payload):
@@ -28,35 +34,26 @@ def frame(opcode, payload):
     return head + b"\0\0\0\0" + payload
 
 
-class Link:
+class Connection:
     """From connect() to the end.  The owner watches fileno() and calls
     readable() and writable(); both raise Ended."""
 
-    def __init__(self, port, path="/ws", token=None, rcvbuf=None):
+    def __init__(self, port, request, rcvbuf=None):
         self.state = CONNECT
         self.data = bytearray()
-        self.out = bytearray()
+        self.out = bytearray(request.encode())
+        self.hello = None
         self.sock = socket.socket()
         self.sock.setblocking(False)
         if rcvbuf is not None:      # before connect: it sets the window
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         self.sock.connect_ex(("127.0.0.1", port))
-        self.out += ("GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
-            "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n"
-            "Sec-WebSocket-Protocol: pgpush.v1\r\n%s\r\n" % (path, port,
-            base64.b64encode(os.urandom(16)).decode(),
-            "" if token is None else "Authorization: Bearer %s\r\n" % token
-            )).encode()
 
     def fileno(self):
         return self.sock.fileno()
 
     def wants_write(self):
         return self.state == CONNECT or bool(self.out)
-
-    def send(self, **what):
-        self.out += frame(1, json.dumps(what).encode())
 
     def writable(self):
         if self.state == CONNECT:
@@ -72,14 +69,41 @@ class Link:
         except OSError:
             raise Ended()
 
-    def readable(self):
-        """Read once; the whole messages that are there now."""
+    def chunk(self):
+        """Read once; None if there is nothing, b"" at the end."""
         try:
-            chunk = self.sock.recv(CHUNK)
+            return self.sock.recv(CHUNK)
         except BlockingIOError:
-            return []
+            return None
         except OSError:
             raise Ended()
+
+    def goodbye(self):
+        pass
+
+    def shut(self):
+        self.sock.close()
+
+
+class Link(Connection):
+    """A WebSocket."""
+
+    def __init__(self, port, path="/ws", token=None, rcvbuf=None):
+        super().__init__(port, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n"
+            "Sec-WebSocket-Protocol: pgpush.v1\r\n%s\r\n" % (path, port,
+            base64.b64encode(os.urandom(16)).decode(),
+            "" if token is None else BEARER % token), rcvbuf)
+
+    def send(self, **what):
+        self.out += frame(1, json.dumps(what).encode())
+
+    def readable(self):
+        """Read once; the whole messages that are there now."""
+        chunk = self.chunk()
+        if chunk is None:
+            return []
         if not chunk:
             raise Ended()
         self.data += chunk
@@ -137,5 +161,63 @@ class Link:
         except OSError:
             pass
 
-    def shut(self):
-        self.sock.close()
+
+class EventLink(Connection):
+    """A stream of server-sent events; last is its Last-Event-ID."""
+
+    def __init__(self, port, rooms, token, last=None, rcvbuf=None):
+        super().__init__(port, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s"
+            "%s\r\n" % (address(rooms), port, BEARER % token,
+            "" if last is None else "Last-Event-ID: %s\r\n" % last), rcvbuf)
+        self.parser = Parser()
+
+    def readable(self):
+        """Read once; the events that are whole now."""
+        chunk = self.chunk()
+        if chunk is None:
+            return []
+        if not chunk:
+            raise Ended()
+        if self.state != OPEN:
+            self.data += chunk
+            if not self.begun():
+                return []
+            chunk = bytes(self.data)
+        return self.parser.feed(chunk)
+
+    def begun(self):
+        """Whether the head is there; it is taken off."""
+        head, end, rest = bytes(self.data).partition(b"\r\n\r\n")
+        if not end:
+            return False
+        status, _ = parse_head(head)
+        if status != 200:
+            raise Ended(None, rest.decode("latin-1"), status)
+        self.state = OPEN
+        self.data = bytearray(rest)
+        return True
+
+
+class PostLink(Connection):
+    """POST /send of one frame."""
+
+    def __init__(self, port, token, what):
+        body = json.dumps(what)
+        super().__init__(port, "POST /send HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+            "%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+            % (port, BEARER % token, len(body.encode()), body))
+
+    def readable(self):
+        """Status and frame, once both are there; None before."""
+        chunk = self.chunk()
+        if chunk is None:
+            return None
+        self.data += chunk
+        head, end, body = bytes(self.data).partition(b"\r\n\r\n")
+        if end:
+            status, headers = parse_head(head)
+            if len(body) >= int(headers["content-length"]):
+                return status, json.loads(body)
+        if not chunk:
+            raise Ended()
+        return None

@@ -55,8 +55,11 @@ class Parser:
             self.text = self.text[self.text[0] == "\ufeff":]
         found = []
         at = 0
+        cr = self.text.find("\r")
         while True:
-            n, cr = self.text.find("\n", at), self.text.find("\r", at)
+            if -1 < cr < at:
+                cr = self.text.find("\r", at)
+            n = self.text.find("\n", at)
             end = min(n, cr) if n != -1 and cr != -1 else max(n, cr)
             # A CR that is last may be half of a CRLF.
             if end == -1 or end == cr == len(self.text) - 1:
