@@ -1,21 +1,40 @@
 // SPDX-License-Identifier: ISC
-// npm run build: src/ -> dist/, one module each with its types; the style
-// sheets are copied as they are.
+// npm run build: src/ -> dist/, one module each with its types; style sheets
+// are copied as they are. What was there stays usable while it is made anew,
+// and if it cannot be.
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 process.chdir(fileURLToPath(new URL('.', import.meta.url)));
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
 
-rmSync('dist', { recursive: true, force: true });
-const { status } = spawnSync(process.execPath, [tsc, '-p', '.'], {
-  stdio: 'inherit',
-});
-if (status !== 0) process.exit(status ?? 1);
-cpSync('src', 'dist', {
-  recursive: true,
-  filter: (from) => !/\.[^./]+$/.test(from) || from.endsWith('.css'),
-});
+const files = (folder) =>
+  readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const name = path.join(folder, entry.name);
+    return entry.isDirectory() ? files(name) : [name];
+  });
+
+const { status, stdout } = spawnSync(
+  process.execPath,
+  [tsc, '-p', '.', '--noEmitOnError', '--listEmittedFiles'],
+  { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] },
+);
+if (status !== 0) {
+  process.stdout.write(stdout);
+  process.exit(status ?? 1);
+}
+const made = new Set(
+  [...stdout.matchAll(/^TSFILE: (.*)$/gm)].map(([, name]) => path.resolve(name)),
+);
+for (const from of files('src').filter((name) => name.endsWith('.css'))) {
+  const to = path.resolve('dist', path.relative('src', from));
+  mkdirSync(path.dirname(to), { recursive: true });
+  copyFileSync(from, to);
+  made.add(to);
+}
+for (const name of files('dist'))
+  if (!made.has(path.resolve(name))) rmSync(name);
