@@ -134,6 +134,7 @@ class StreamClient(Client):
 
     def ended(self, end):
         if end.status == 403:
+            self.crowd.count("forbidden stream")
             self.turn += 1          # the next time without another room
             self.cut(0.05)
             return
