@@ -44,7 +44,7 @@ has_package()
 {
 	case $1 in
 	gcc) command -v cc ;;
-	make | autoconf | automake | chromium | mandoc | openssl | python3)
+	make | autoconf | automake | chromium | curl | mandoc | openssl | python3)
 		command -v "$1" ;;
 	pkg-config) command -v pkg-config ;;
 	libevent-dev) pkg-config --exists libevent_core libevent_extra ;;
