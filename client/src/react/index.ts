@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: ISC
+
+export { PushProvider, usePush, useStatus } from './provider.js';
+export type { PushProviderProps } from './provider.js';
+export { useRoom } from './useRoom.js';
+export type { RoomHandlers, RoomInfo, UseRoomOptions } from './useRoom.js';
+export { usePresence } from './usePresence.js';
+export type { PresenceMap } from './usePresence.js';
+export type { Presence } from './presence.js';
+export { useTyping } from './useTyping.js';
+export type { Typing, TypingOptions } from './useTyping.js';
+export { useNotifications } from './useNotifications.js';
+export type {
+  Notification,
+  NotificationOptions,
+  Notifications,
+  NotificationSource,
+} from './useNotifications.js';
+export { useWebSocket } from './useWebSocket.js';
+export type {
+  OldWebSocket,
+  WebSocketActions,
+  WebSocketOptions,
+} from './useWebSocket.js';

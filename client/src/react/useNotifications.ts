@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: ISC
+
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import type { Welcome } from '../types.js';
+import { useLatest } from './latest.js';
+import { usePush } from './provider.js';
+
+export interface Notification {
+  id: string;
+  userId: string;
+  type: string;
+  content: string;
+  relatedId: string | null;
+  createdAt: string;
+  read?: boolean;
+}
+
+/** What the application's API gives and does. */
+export interface NotificationSource {
+  list?: () => Promise<{ unread: number; items: Notification[] }>;
+  /** One, or all of them. */
+  markRead?: (id?: string) => Promise<unknown>;
+}
+
+export interface NotificationOptions extends NotificationSource {
+  /** As many are kept, 50 by default. */
+  limit?: number;
+  /** Called once for each that comes, not for those of the list. */
+  onNotification?: (notification: Notification) => void;
+}
+
+export interface Notifications {
+  /** The newest first. */
+  items: readonly Notification[];
+  unread: number;
+  /** All without an id. Always the same function. */
+  markRead: (id?: string) => Promise<void>;
+  refresh: () => Promise<void>;
+}
+
+interface State {
+  items: readonly Notification[];
+  unread: number;
+}
+
+const NONE: State = { items: [], unread: 0 };
+
+export function useNotifications(
+  options: NotificationOptions = {},
+): Notifications {
+  const client = usePush();
+  const latest = useLatest(options);
+  const [state, setState] = useState(NONE);
+  const limit = options.limit ?? 50;
+  /** What came while the list was on its way may be missing in it. */
+  const fresh = useRef<Notification[]>([]);
+  const asked = useRef(0);
+
+  const refresh = useCallback(async () => {
+    const { list } = latest.current;
+    if (!list) return;
+    const mine = ++asked.current;
+    fresh.current = [];
+    const { items, unread } = await list();
+    if (mine !== asked.current) return;
+    const ids = new Set(items.map((n) => n.id));
+    const missing = fresh.current.filter((n) => !ids.has(n.id));
+    setState({
+      items: [...missing, ...items].slice(0, limit),
+      unread: unread + missing.length,
+    });
+  }, [latest, limit]);
+
+  useEffect(() => {
+    let off: (() => void) | null = null;
+    let gone = false;
+    const quietly = () => {
+      refresh().catch(() => {
+        // The next reset, or the user, tries again.
+      });
+    };
+    const follow = (user: string) => {
+      off?.();
+      const room = client.room(`user:${user}`);
+      const offs = [
+        room.on('joined', ({ resumed }) => resumed || quietly()),
+        room.on('reset', quietly),
+        room.on('notification', (data: Notification) => {
+          if (gone) return;
+          fresh.current = [data, ...fresh.current];
+          setState((was) =>
+            was.items.some((n) => n.id === data.id)
+              ? was
+              : {
+                  items: [data, ...was.items].slice(0, limit),
+                  unread: was.unread + 1,
+                },
+          );
+          latest.current.onNotification?.(data);
+        }),
+      ];
+      if (room.state === 'joined') quietly();
+      off = () => offs.forEach((o) => o());
+    };
+    let user = client.user;
+    if (user) follow(user);
+    const offWelcome = client.on('welcome', (welcome: Welcome) => {
+      if (welcome.user === user) return;
+      user = welcome.user;
+      setState(NONE);
+      follow(user);
+    });
+    return () => {
+      gone = true;
+      asked.current++;
+      off?.();
+      offWelcome();
+    };
+  }, [client, latest, limit, refresh]);
+
+  const markRead = useCallback(
+    async (id?: string) => {
+      setState((was) => {
+        const left = (n: Notification) => id !== undefined && n.id !== id;
+        const known = was.items.some((n) => n.id === id && !n.read);
+        return {
+          items: was.items.map((n) => (left(n) ? n : { ...n, read: true })),
+          unread: id === undefined ? 0 : was.unread - Number(known),
+        };
+      });
+      await latest.current.markRead?.(id);
+    },
+    [latest],
+  );
+
+  return useMemo(
+    () => ({ ...state, markRead, refresh }),
+    [state, markRead, refresh],
+  );
+}
