@@ -45,7 +45,7 @@ export class PushClient implements Client {
   constructor(options: Options) {
     const connector = new Connector(options, {
       status: (status) => this.#turn(status),
-      hello: () => this.#rooms.hello(),
+      hello: (all) => this.#rooms.hello(all),
       frame: (frame) => this.#frame(frame),
       down: (code) => this.#down(code),
       fatal: (code, message) => this.#fatal(new PushError(code, message)),

@@ -37,8 +37,8 @@ const UPGRADE_MAX_MS = 600_000;
 
 export interface ConnectorEvents {
   status(status: Status): void;
-  /** The position for the rooms of the welcome. */
-  hello(): Omit<Hello, 'token'>;
+  /** Where to go on; all: also the rooms that were asked for. */
+  hello(all: boolean): Omit<Hello, 'token'>;
   /** Every frame of the current link, the welcome first. */
   frame(frame: Frame): void;
   /** The link is gone, and what was asked on it is not answered any more. */
@@ -173,7 +173,7 @@ export class Connector {
 
   #open(name: TransportName, token: string): Link {
     const { url } = this.#options;
-    const hello = { token, ...this.#on.hello() };
+    const hello = { token, ...this.#on.hello(name === 'sse') };
     const on = {
       frame: (frame: Frame) => this.#frame(link, frame),
       heard: () => {

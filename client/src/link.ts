@@ -5,10 +5,13 @@
 
 import type { Frame, TransportName } from './types.js';
 
+/** What a link begins with: the position, and for a stream also the rooms that
+ * are to go on from there, since it cannot go back for one of them later. */
 export interface Hello {
   token: string;
   since?: number;
   epoch?: string;
+  rooms: string[];
 }
 
 export interface LinkEvents {

@@ -24,6 +24,8 @@ export class Subscription {
   greeted = false;
   joins = 0;
   door: JoinOptions | null = null;
+  /** Nobody is let in but by the door. */
+  shut = false;
   /** Nobody has called join(): handlers alone keep us in. */
   byHandlers = true;
   /** Put out by the daemon: not to be entered again before the next join(). */

@@ -5,7 +5,7 @@
 // event whose id is not beyond it is dropped. So each is handed out once and in
 // order, whatever handlers do and however often links are cut.
 
-import { Seen } from './positions.js';
+import { Seen, type Position } from './positions.js';
 import { Subscription, type Rooms } from './room.js';
 import { PushError, type Frame } from './types.js';
 
@@ -24,6 +24,8 @@ export class Directory implements Rooms {
   #unsettled = new Set<Subscription>();
   #seen = new Seen();
   #epoch = '';
+  /** By the last hello(). */
+  #requested = new Set<string>();
 
   constructor(readonly wire: Wire) {}
 
@@ -114,12 +116,14 @@ export class Directory implements Rooms {
   }
 
   #join(s: Subscription, asked: object): void {
-    const { id: since, epoch } = s.position ?? {};
-    const resumed = since !== undefined;
+    const from = s.position;
+    const { id: since, epoch } = from ?? {};
     this.wire.ask({ type: 'join', room: s.name, since, epoch }, (reply) => {
       if (s.asked !== asked) return;
-      if (reply.ok) this.#in(s, reply.id as number, resumed, resumed);
-      else if (!s.door) this.#refused(s, reply);
+      // A stream begins every room at the present.
+      if (reply.ok) this.#in(s, reply.id as number, from, this.wire.ordered);
+      else if (s.door) s.shut = true;
+      else this.#refused(s, reply);
     });
   }
 
@@ -137,17 +141,23 @@ export class Directory implements Rooms {
   }
 
   /**
-   * We are in. told: if something was missed in between, a reset follows; else
-   * it is for us to notice.
+   * We are in, at id, and had come as far as from when it was asked for. told:
+   * if something was missed in between, a reset follows; else it is for us to
+   * notice.
    */
-  #in(s: Subscription, id: number, resumed: boolean, told: boolean): void {
-    const was = s.position;
+  #in(s: Subscription, id: number, from: Position | null, told: boolean): void {
     const gap =
-      was !== null && !told && (was.epoch !== this.#epoch || was.id < id);
+      from !== null && !told && (from.epoch !== this.#epoch || from.id < id);
     s.asked = null;
     s.live = true;
-    if (!was || gap) s.position = { id, epoch: this.#epoch };
-    if (s.wanted) this.#joined(s, id, resumed && !gap);
+    // An event on a stream may have overtaken the reply of a POST.
+    const { position } = s;
+    if (
+      !position ||
+      (gap && (position.epoch !== this.#epoch || position.id < id))
+    )
+      s.position = { id, epoch: this.#epoch };
+    if (s.wanted) this.#joined(s, id, from !== null && !gap);
     if (gap) s.emit('reset', { id, epoch: this.#epoch });
   }
 
@@ -171,16 +181,24 @@ export class Directory implements Rooms {
 
   // --- the connection
 
-  /** The position for the rooms that the daemon gives with its welcome. */
-  hello(): { since?: number; epoch?: string } {
-    const all = [...this.#rooms.values()]
-      .filter((s) => s.greeted && s.position)
-      .map((s) => s.position!);
+  /**
+   * The position for the rooms that the daemon gives with its welcome; all: for
+   * those that are asked for with it, too.
+   */
+  hello(all: boolean): { since?: number; epoch?: string; rooms: string[] } {
+    const resumed = [...this.#rooms.values()].filter(
+      (s) =>
+        s.position && (s.greeted || (all && (s.wanted || s.given) && !s.shut)),
+    );
+    const rooms = resumed.filter((s) => !s.greeted).map((s) => s.name);
+    this.#requested = new Set(rooms);
+    const positions = resumed.map((s) => s.position!);
     // If they are of different epochs, an old one brings the resets due.
-    const foreign = all.find((p) => p.epoch !== this.#epoch);
-    if (foreign) return { since: foreign.id, epoch: foreign.epoch };
-    if (all.length === 0) return {};
-    return { since: Math.min(...all.map((p) => p.id)), epoch: this.#epoch };
+    const foreign = positions.find((p) => p.epoch !== this.#epoch);
+    if (foreign) return { since: foreign.id, epoch: foreign.epoch, rooms };
+    if (positions.length === 0) return { rooms };
+    const since = Math.min(...positions.map((p) => p.id));
+    return { since, epoch: this.#epoch, rooms };
   }
 
   welcome({ rooms, id, epoch }: Frame): void {
@@ -193,10 +211,13 @@ export class Directory implements Rooms {
       }
     for (const name of greeted) {
       const s = this.find(name);
-      const told = s.greeted && s.position !== null;
-      s.given = s.greeted = true;
+      const requested = this.#requested.has(name);
+      const told = requested || s.greeted;
+      if (!requested) s.given = s.greeted = true;
       s.barred = false;
-      this.#in(s, id, s.position !== null, told);
+      this.#in(s, id, s.position, told);
+      // It may have been left since it was asked for.
+      this.settle(s);
     }
     this.retry(true);
   }
@@ -261,7 +282,7 @@ export class Directory implements Rooms {
     const s = this.find(room);
     if (s.live) return;
     if (!s.wanted) s.given = true;
-    this.#in(s, id, s.position !== null, false);
+    this.#in(s, id, s.position, false);
   }
 
   left({ room, reason }: Frame): void {

@@ -9,7 +9,7 @@ const PROTOCOL = 'pgpush.v1';
 export function openSocket(
   WebSocketClass: typeof WebSocket,
   url: string,
-  hello: Hello,
+  { token, since, epoch }: Hello,
   on: LinkEvents,
 ): Link {
   const socket = new WebSocketClass(beside(url, '', 'ws'), PROTOCOL);
@@ -22,7 +22,7 @@ export function openSocket(
     socket.onopen = socket.onmessage = socket.onclose = null;
   };
 
-  socket.onopen = () => send({ type: 'auth', ...hello });
+  socket.onopen = () => send({ type: 'auth', token, since, epoch });
   socket.onmessage = ({ data }) => {
     on.heard();
     if (open) on.frame(JSON.parse(data as string) as Frame);

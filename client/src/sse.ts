@@ -3,9 +3,10 @@
 // events, read by fetch because an EventSource cannot show a token in a header,
 // and go as one POST each.
 //
-// The stream is opened without rooms, and each is joined by a POST from its own
-// position: one that is refused does not end the others. A POST that fails ends
-// the link; what had no answer is repeated on the next one.
+// A stream has one position for all its rooms, so what is to be resumed is in its
+// address. If one of them is refused there is no stream: then it is opened with
+// none, and each is joined by a POST, from the present. A POST that fails ends the
+// link; what had no answer is repeated on the next one.
 
 import {
   beside,
@@ -23,7 +24,7 @@ const RESTART = 1012;
 export function openStream(
   fetchIt: typeof fetch,
   url: string,
-  { token, since, epoch }: Hello,
+  { token, since, epoch, rooms }: Hello,
   on: LinkEvents,
 ): Link {
   const control = new AbortController();
@@ -64,14 +65,17 @@ export function openStream(
       address.searchParams.set('since', String(since));
       address.searchParams.set('epoch', epoch ?? '');
     }
+    for (const room of rooms) address.searchParams.append('room', room);
     const response = await request(address.href, {
       headers: { Accept: 'text/event-stream' },
     });
     const type = response.headers.get('Content-Type') ?? '';
-    if (!response.ok || !type.startsWith('text/event-stream')) {
-      await refused(response, end);
-      return;
+    if (!response.ok && response.status !== 401 && rooms.length > 0) {
+      rooms = [];
+      return read();
     }
+    if (!response.ok || !type.startsWith('text/event-stream'))
+      return refused(response, end);
     const block = makeParser(receive, (ms) => (retry = ms));
     const reader = response.body!.getReader();
     const decoder = new TextDecoder();

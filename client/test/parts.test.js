@@ -101,7 +101,7 @@ async function told(pieces) {
   await once(server, 'listening');
   const frames = [];
   let end;
-  openStream(fetch, `http://127.0.0.1:${server.address().port}/ws`, { token: '' }, {
+  openStream(fetch, `http://127.0.0.1:${server.address().port}/ws`, { token: '', rooms: [] }, {
     frame: (frame) => frames.push(frame),
     heard: () => {},
     end: (...args) => (end = args),

@@ -323,3 +323,35 @@ test('WebSocket that has worked is not given up for one failure', async () => {
   proxy.cut();
   await fallen(client);
 });
+
+test('a stream cannot resume what only a handler opens: it is reset', async () => {
+  const client = w.client('ann', { to: proxy, ...sse });
+  const hidden = client
+    .room('hidden:2')
+    .join({ event: 'enter', data: { rooms: ['hidden:2'] } });
+  const open = client.room('open:beside').join();
+  const [heard, beside] = [record(hidden), record(open)];
+  await Promise.all([isIn(hidden), isIn(open)]);
+  for (let i = 0; i < 3; i++) {
+    await w.count('hidden:2', 3 * i + 1, 3 * i + 1);
+    await w.count('open:beside', 2 * i + 1, 2 * i + 1);
+    await until(() => beside.n.at(-1) === 2 * i + 1);
+    await until(() => heard.n.at(-1) === 3 * i + 1);
+    proxy.refusing = true;
+    proxy.cut();
+    await w.count('hidden:2', 3 * i + 2, 3 * i + 2);
+    await w.count('open:beside', 2 * i + 2, 2 * i + 2);
+    proxy.refusing = false;
+    await until(() => heard.resets.length === i + 1);
+    await isIn(hidden);
+    await until(
+      () => beside.n.at(-1) === 2 * i + 2 || beside.resets.length > i,
+    );
+  }
+  await w.count('hidden:2', 10, 10);
+  await until(() => heard.n.at(-1) === 10);
+  assert.deepEqual(heard.n, [1, 4, 7, 10]);
+  // The first time it went down with the other; then that one was known.
+  assert.equal(beside.resets.length, 1);
+  assert.deepEqual(beside.n, [1, 3, 4, 5, 6]);
+});
