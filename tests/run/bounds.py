@@ -135,22 +135,28 @@ def joins_at_once(w):
 @case
 def sends_at_once(w):
     """sends under way are bounded per session, in number and in memory"""
-    c = w.client("sender")
-    d = w.client("other")
-    c.send(type="send", event="slow", data={"seconds": 4}, ref="slow")
-    wait_for(lambda: w.root("SELECT FROM pg_stat_activity WHERE "
-        "wait_event = 'PgSleep'"), "the handler to sleep")
-    before = w.daemon.rss_kb()
+    other = World("app", message_rate=0, handler_timeout="5m")
+    c = other.client("sender")
+    d = other.client("other")
+    conn = other.db.connect(autocommit=False)   # until then no handler ends
+    conn.cursor().execute("LOCK TABLE app.calls IN EXCLUSIVE MODE")
+    c.send(type="send", event="silent", data={}, ref="first")
+    wait_for(lambda: other.root("SELECT FROM pg_locks WHERE NOT granted"),
+        "the handler to wait")
+    before = other.daemon.rss_kb()
     big = json.dumps([0] * 30000, separators=(",", ":"))
     for i in range(300):
         c.send_text('{"type":"send","event":"silent","ref":%d,"data":%s}'
             % (i, big))
-    c.error(c.reply(299), "too_many")
-    grown = w.daemon.rss_kb() - before
+    c.error(c.reply(299, limit=60), "too_many")
+    grown = other.daemon.rss_kb() - before
     check(grown < 128 * MB, "memory grew by %d kB" % grown)
+    conn.rollback()
+    conn.close()
     has(d.do("echo", {}), {"ok": True}, "the other's send")
-    has(c.reply("slow", limit=30), {"ok": True}, "the slow one")
-    has(c.reply(0, limit=30), {"ok": True}, "the first of many")
+    has(c.reply("first", limit=60), {"ok": True}, "the first")
+    has(c.reply(0, limit=60), {"ok": True}, "the first of many")
+    same(other.close(), [], "end of the daemon")
 
 
 if __name__ == "__main__":
