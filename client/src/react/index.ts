@@ -22,3 +22,17 @@ export type {
   WebSocketActions,
   WebSocketOptions,
 } from './useWebSocket.js';
+export { OrderChat } from './OrderChat.js';
+export type { OrderChatProps, Person } from './OrderChat.js';
+export { ApiError, makeApi } from './api.js';
+export type {
+  ApiOptions,
+  Attachment,
+  Message,
+  NewMessage,
+  NotificationApi,
+  OrderApi,
+  Reaction,
+  Upload,
+} from './api.js';
+export type { Locale } from './texts.js';

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: ISC
+// One message.
+
+import { memo, type ReactNode } from 'react';
+import type { Attachment } from './api.js';
+import type { Bubble as Shown } from './store.js';
+import { clock, textsOf, type Locale } from './texts.js';
+
+export type Tick = 'sent' | 'delivered' | 'read';
+
+export interface BubbleActions {
+  edit: (id: string) => void;
+  remove: (id: string) => void;
+  react: (id: string, emoji: string) => void;
+  retry: (localId: string) => void;
+  discard: (localId: string) => void;
+  /** A picture has come and made it higher. */
+  grown: () => void;
+}
+
+export interface BubbleProps {
+  bubble: Shown;
+  me: string;
+  name: string;
+  role: 'client' | 'performer' | 'admin' | null;
+  locale: Locale;
+  tick: Tick;
+  emojis: readonly string[];
+  editable: boolean;
+  actions: BubbleActions;
+}
+
+export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
+  const { bubble, me, name, role, locale, actions } = props;
+  const { message, draft } = bubble;
+  const t = textsOf(locale);
+  const mine = message.senderId === me;
+  const classes = [
+    'pgpush-message',
+    mine ? 'pgpush-mine' : 'pgpush-theirs',
+    message.deleted && 'pgpush-deleted',
+    draft && `pgpush-${draft.state}`,
+  ];
+  return (
+    <article
+      className={classes.filter(Boolean).join(' ')}
+      data-id={draft ? undefined : message.id}
+      aria-label={`${mine ? t.you : name}, ${clock(locale, message.createdAt)}`}
+      aria-busy={draft?.state === 'sending' || undefined}
+    >
+      <header>
+        <strong>{mine ? t.you : name}</strong>
+        {role && (
+          <span className={`pgpush-role pgpush-role-${role}`}>
+            {t.role[role]}
+          </span>
+        )}
+      </header>
+      {message.deleted ? (
+        <p className="pgpush-content">{t.deleted}</p>
+      ) : (
+        <>
+          {message.content && (
+            <p className="pgpush-content">{message.content}</p>
+          )}
+          <div className="pgpush-files">
+            {message.attachments.map((file) => (
+              <File key={file.id ?? file.fileUrl} file={file} {...actions} />
+            ))}
+            {draft?.files.map((file, i) => (
+              <span key={i} className="pgpush-file">{file.name}</span>
+            ))}
+          </div>
+          {draft && draft.state === 'sending' && draft.files.length > 0 && (
+            <progress max={1} value={draft.progress} aria-label={t.uploading} />
+          )}
+        </>
+      )}
+      <Footer {...props} mine={mine} />
+      {draft?.state === 'failed' && (
+        <p className="pgpush-failure" role="alert">
+          {t.failed}: {draft.error}{' '}
+          <button type="button" onClick={() => actions.retry(draft.localId)}>
+            {t.retry}
+          </button>
+          <button type="button" onClick={() => actions.discard(draft.localId)}>
+            {t.discard}
+          </button>
+        </p>
+      )}
+      {!draft && !message.deleted && <Reactions {...props} />}
+    </article>
+  );
+});
+
+function Footer(props: BubbleProps & { mine: boolean }): ReactNode {
+  const { bubble, locale, tick, mine, editable, actions } = props;
+  const { message, draft } = bubble;
+  const t = textsOf(locale);
+  const state = draft ? 'sending' : tick;
+  return (
+    <footer>
+      {message.edited && !message.deleted && <span>{t.edited}</span>}
+      <time dateTime={message.createdAt}>{clock(locale, message.createdAt)}</time>
+      {mine && !message.deleted && draft?.state !== 'failed' && (
+        <span
+          className={`pgpush-ticks pgpush-tick-${state}`}
+          role="img"
+          aria-label={t[state]}
+        >
+          {{ sending: '…', sent: '✓', delivered: '✓✓', read: '✓✓' }[state]}
+        </span>
+      )}
+      {mine && editable && !draft && !message.deleted && (
+        <>
+          <button
+            type="button"
+            aria-label={t.edit}
+            onClick={() => actions.edit(message.id)}
+          >
+            ✎
+          </button>
+          <button
+            type="button"
+            aria-label={t.remove}
+            onClick={() => actions.remove(message.id)}
+          >
+            ✕
+          </button>
+        </>
+      )}
+    </footer>
+  );
+}
+
+function Reactions(props: BubbleProps): ReactNode {
+  const { bubble, me, locale, emojis, actions } = props;
+  const { id, reactions } = bubble.message;
+  const t = textsOf(locale);
+  return (
+    <div className="pgpush-reactions">
+      {reactions.map(({ emoji, count, userIds }) => (
+        <button
+          key={emoji}
+          type="button"
+          aria-pressed={userIds.includes(me)}
+          aria-label={t.reaction(emoji, count)}
+          onClick={() => actions.react(id, emoji)}
+        >
+          {emoji} {count}
+        </button>
+      ))}
+      <details>
+        <summary aria-label={t.react}>☺</summary>
+        <span role="group" aria-label={t.react}>
+          {emojis.map((emoji) => (
+            <button
+              key={emoji}
+              type="button"
+              aria-label={emoji}
+              onClick={(e) => {
+                e.currentTarget.closest('details')!.open = false;
+                actions.react(id, emoji);
+              }}
+            >
+              {emoji}
+            </button>
+          ))}
+        </span>
+      </details>
+    </div>
+  );
+}
+
+const KINDS: [string, RegExp][] = [
+  ['image', /\.(png|jpe?g|gif|webp)$/i],
+  ['video', /\.(mp4|webm)$/i],
+  ['audio', /\.(mp3|ogg)$/i],
+];
+
+function File({ file, grown }: { file: Attachment; grown: () => void }) {
+  const { fileUrl, fileName } = file;
+  const kind = KINDS.find(([, names]) => names.test(fileUrl))?.[0];
+  if (kind === 'image')
+    return (
+      <a href={fileUrl} target="_blank" rel="noopener">
+        <img src={fileUrl} alt={fileName} onLoad={grown} />
+      </a>
+    );
+  if (kind === 'video')
+    return (
+      <video
+        src={fileUrl} controls preload="metadata" aria-label={fileName}
+        onLoadedMetadata={grown}
+      />
+    );
+  if (kind === 'audio')
+    return <audio src={fileUrl} controls preload="none" aria-label={fileName} />;
+  return (
+    <a className="pgpush-file" href={fileUrl} download={fileName}>
+      {fileName}
+    </a>
+  );
+}

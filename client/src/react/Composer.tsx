@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: ISC
+// Where one writes: a text, files, or a change of a message.
+
+import {
+  useEffect,
+  useId,
+  useRef,
+  useState,
+  type KeyboardEvent,
+  type ReactNode,
+} from 'react';
+import { textsOf, type Locale } from './texts.js';
+
+const CLIP = 'M20 11l-8 8a5 5 0 0 1-7-7l8-8a3 3 0 0 1 5 5l-8 8a1 1 0 0 1-2-2l7-7';
+
+export interface ComposerProps {
+  locale: Locale;
+  /** The message that is edited. */
+  editing: { id: string; content: string } | null;
+  onSend: (content: string, files: File[]) => void;
+  onEdit: (id: string, content: string) => void;
+  onCancel: () => void;
+  /** The arrow up in an empty field: edit the last one. */
+  onEditLast: () => void;
+  onTyping: (isTyping: boolean) => void;
+}
+
+export function Composer(props: ComposerProps): ReactNode {
+  const { locale, editing, onSend, onEdit, onCancel, onTyping } = props;
+  const t = textsOf(locale);
+  const [text, setText] = useState('');
+  const [files, setFiles] = useState<File[]>([]);
+  const field = useRef<HTMLTextAreaElement>(null);
+  const picker = useId();
+
+  useEffect(() => {
+    setText(editing?.content ?? '');
+    if (editing) field.current?.focus();
+    // What others change in it meanwhile does not touch the field.
+  }, [editing?.id]);
+
+  function submit() {
+    const content = text.trim();
+    if (editing) {
+      if (content !== '') onEdit(editing.id, content);
+      return;
+    }
+    if (content === '' && files.length === 0) return;
+    onTyping(false);
+    onSend(content, files);
+    setText('');
+    setFiles([]);
+  }
+
+  function key(event: KeyboardEvent) {
+    if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
+      event.preventDefault();
+      submit();
+    } else if (event.key === 'Escape' && editing) onCancel();
+    else if (event.key === 'ArrowUp' && text === '' && !editing)
+      props.onEditLast();
+  }
+
+  return (
+    <form
+      className="pgpush-composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit();
+      }}
+    >
+      {editing && (
+        <p className="pgpush-editing">
+          {t.editing}
+          <button type="button" onClick={onCancel}>{t.cancel}</button>
+        </p>
+      )}
+      {files.length > 0 && (
+        <ul className="pgpush-chips" aria-label={t.filesToSend}>
+          {files.map((file, i) => (
+            <Chip
+              key={`${i} ${file.name}`}
+              file={file}
+              label={t.removeFile(file.name)}
+              onRemove={() => setFiles(files.filter((f) => f !== file))}
+            />
+          ))}
+        </ul>
+      )}
+      <div className="pgpush-row">
+        {!editing && (
+          <label className="pgpush-attach" htmlFor={picker} title={t.attach}>
+            <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
+              <path d={CLIP} fill="none" stroke="currentColor" strokeWidth="2" />
+            </svg>
+            <input
+              id={picker}
+              type="file"
+              multiple
+              aria-label={t.attach}
+              onChange={(event) => {
+                setFiles([...files, ...(event.target.files ?? [])]);
+                event.target.value = '';
+              }}
+            />
+          </label>
+        )}
+        <textarea
+          ref={field}
+          rows={1}
+          maxLength={10000}
+          value={text}
+          placeholder={t.write}
+          aria-label={t.message}
+          onChange={(event) => {
+            setText(event.target.value);
+            if (!editing) onTyping(event.target.value !== '');
+          }}
+          onBlur={() => onTyping(false)}
+          onKeyDown={key}
+        />
+        <button type="submit" className="pgpush-send">
+          {editing ? t.save : t.send}
+        </button>
+      </div>
+    </form>
+  );
+}
+
+interface ChipProps {
+  file: File;
+  label: string;
+  onRemove: () => void;
+}
+
+function Chip({ file, label, onRemove }: ChipProps): ReactNode {
+  const [preview, setPreview] = useState<string | null>(null);
+  useEffect(() => {
+    if (!file.type.startsWith('image/')) return;
+    const url = URL.createObjectURL(file);
+    setPreview(url);
+    return () => URL.revokeObjectURL(url);
+  }, [file]);
+  return (
+    <li>
+      {preview && <img src={preview} alt="" />}
+      <span>{file.name}</span>
+      <button type="button" aria-label={label} onClick={onRemove}>×</button>
+    </li>
+  );
+}

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: ISC
+// OrderChat: two people in two browser contexts, the demo's API, a daemon.
+// Each test has an order of its own; no message may show twice.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { finishWorlds, makeWorld, until } from './lib.js';
+import { Proxy } from './proxy.js';
+import { startApi } from './react/api.js';
+import {
+  CLIENT, PERFORMER, STRANGER, launch, servePage, watchSockets,
+} from './react/lib.js';
+
+const PEOPLE = [
+  { id: CLIENT, name: 'Olena', role: 'client' },
+  { id: PERFORMER, name: 'Taras', role: 'performer' },
+];
+
+let w;
+let api;
+let proxy;
+let server;
+let browser;
+let contexts = [];
+let problems = [];
+
+before(async () => {
+  w = await makeWorld({ kind: 'market', settings: { presence_grace: '100ms' } });
+  proxy = await Proxy.start(w.port);
+  api = await startApi(w);
+  server = await servePage('chat.jsx', (req, res) => api.handle(req, res));
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  server?.close();
+  server?.closeAllConnections();
+  proxy?.stop();
+  await api?.stop();
+  await finishWorlds();
+});
+afterEach(async () => {
+  await Promise.all(contexts.map((c) => c.close()));
+  contexts = [];
+  proxy.cut();
+  proxy.refusing = proxy.noUpgrade = false;
+  api.refuse = api.lose = () => false;
+  api.hold = null;
+  const found = problems;
+  problems = [];
+  assert.deepEqual(found, []);
+});
+
+const newOrder = async () =>
+  (await w.does('api', {
+    text: `INSERT INTO orders (client_id, performer_id, title, status)
+           VALUES (%s, %s, 'An order', 'in_progress') RETURNING id`,
+    args: [CLIENT, PERFORMER],
+  }))[0][0];
+
+const write = async (order, content, from = PERFORMER, ago = '0') =>
+  (await w.does('api', {
+    text: `INSERT INTO messages
+             (order_id, sender_id, receiver_id, content, created_at)
+           VALUES (%s, %s, %s, %s, now() - %s::interval) RETURNING id`,
+    args: [order, from, from === CLIENT ? PERFORMER : CLIENT, content, ago],
+  }))[0][0];
+
+async function open(user, orderId, props = {}, context = {}) {
+  const c = await browser.newContext({
+    viewport: { width: 700, height: 600 },
+    ...context,
+  });
+  c.setDefaultTimeout(15_000);
+  contexts.push(c);
+  const page = await c.newPage();
+  page.on('pageerror', (err) => problems.push(err.stack));
+  page.sockets = watchSockets(page);
+  await page.exposeFunction('getToken', () => w.token(user));
+  await page.goto(`http://127.0.0.1:${server.address().port}/`);
+  await page.waitForFunction(() => window.start);
+  // From now on no message may show twice, not even for a moment.
+  await page.evaluate(() => {
+    window.doubles = [];
+    new MutationObserver(() => {
+      const shown = [...document.querySelectorAll('.pgpush-message')].map(
+        (m) => m.querySelector('.pgpush-content')?.textContent,
+      );
+      for (const text of shown)
+        if (text?.startsWith('once') && shown.indexOf(text) !== shown.lastIndexOf(text))
+          window.doubles.push(text);
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+  });
+  await page.evaluate((props) => window.start(props), {
+    url: `http://127.0.0.1:${proxy.port}/ws`,
+    orderId,
+    me: user,
+    people: PEOPLE,
+    ...props,
+  });
+  await page.getByRole('log').waitFor();
+  return page;
+}
+
+async function openBoth(order, props) {
+  const pages = [
+    await open(CLIENT, order, props),
+    await open(PERFORMER, order, props),
+  ];
+  for (const page of pages) await isStatus(page, 'online');
+  for (const page of pages)
+    await until(async () => {
+      const dot = await page.locator('.pgpush-dot.pgpush-on').count();
+      return dot === 1;
+    }, 'the other is online');
+  return pages;
+}
+
+const isStatus = (page, text) =>
+  page.getByRole('status').filter({ hasText: text }).waitFor();
+const field = (page) => page.getByRole('textbox');
+const message = (page, text) =>
+  page.getByRole('article').filter({ hasText: text });
+const doubles = (page) => page.evaluate(() => window.doubles);
+
+async function say(page, text) {
+  await field(page).fill(text);
+  await field(page).press('Enter');
+}
+
+test('a message is seen once on both sides, and ticks', async () => {
+  const order = await newOrder();
+  const [a, b] = await openBoth(order);
+  for (let i = 0; i < 5; i++) await say(i % 2 ? a : b, `once ${i}`);
+  for (const page of [a, b]) {
+    for (let i = 0; i < 5; i++) await message(page, `once ${i}`).waitFor();
+    assert.equal(await page.getByRole('article').count(), 5);
+    assert.deepEqual(await doubles(page), []);
+  }
+  // They are looked at, so they are read.
+  await message(a, 'once 3').getByRole('img', { name: 'Read' }).waitFor();
+  await message(b, 'once 4').getByRole('img', { name: 'Read' }).waitFor();
+  assert.equal(a.sockets.count, 1);
+});
+
+test('the event comes before the answer, and after it', async () => {
+  const order = await newOrder();
+  const [a, b] = await openBoth(order);
+  let release;
+  api.hold = new Promise((resolve) => { release = resolve; });
+  await say(a, 'once early');
+  await message(b, 'once early').waitFor();
+  // The event has come, the bubble is the real one, the answer is to come.
+  await a.locator('[data-id]', { hasText: 'once early' }).waitFor();
+  assert.equal(await a.getByRole('article').count(), 1);
+  api.hold = null;
+  release();
+  await say(a, 'once same');
+  await message(b, 'once same').waitFor();
+  await message(a, 'once same').getByRole('img', { name: 'Read' }).waitFor();
+  assert.equal(await a.getByRole('article').count(), 2);
+  // The answer first: no event until the connection is there again.
+  proxy.refusing = true;
+  proxy.cut();
+  await isStatus(a, 'reconnecting');
+  await say(a, 'once late');
+  await a.locator('[data-id]', { hasText: 'once late' }).waitFor();
+  proxy.refusing = false;
+  await isStatus(a, 'online');
+  await message(b, 'once late').waitFor();
+  await message(a, 'once late').getByRole('img', { name: 'Read' }).waitFor();
+  assert.equal(await a.getByRole('article').count(), 3);
+  assert.deepEqual(await doubles(a), []);
+  assert.deepEqual(await doubles(b), []);
+});
+
+test('the same text twice is two messages', async () => {
+  const [a, b] = await openBoth(await newOrder());
+  await say(a, 'again');
+  await say(a, 'again');
+  for (const page of [a, b])
+    await until(async () =>
+      (await page.locator('[data-id]').count()) === 2 &&
+      (await page.getByRole('article').count()) === 2);
+});
+
+test('edit and delete live, by mouse and keyboard', async () => {
+  const [a, b] = await openBoth(await newOrder());
+  await say(a, 'firts');
+  await message(b, 'firts').waitFor();
+  await a.locator('[data-id]').waitFor();
+  await field(a).press('ArrowUp');
+  await field(a).fill('first');
+  await field(a).press('Enter');
+  await message(b, 'first').getByText('edited').waitFor();
+  await message(a, 'first').getByText('edited').waitFor();
+  await message(a, 'first').getByRole('button', { name: 'Edit' }).click();
+  await a.getByText('Editing a message').waitFor();
+  await field(a).press('Escape');
+  assert.equal(await field(a).inputValue(), '');
+  assert.equal(await message(b, 'first').getByRole('button', { name: 'Edit' }).count(), 0);
+  await message(a, 'first').getByRole('button', { name: 'Delete' }).click();
+  for (const page of [a, b]) await message(page, 'Message deleted').waitFor();
+  assert.equal(await message(b, 'first').count(), 0);
+});
+
+test('typing with names, reactions, presence and last seen', async () => {
+  const [a, b] = await openBoth(await newOrder());
+  await field(a).pressSequentially('hel');
+  await b.getByText('Olena is typing…').waitFor();
+  await field(a).press('Enter');
+  await message(b, 'hel').waitFor();
+  await b.getByText('Olena is typing…').waitFor({ state: 'detached' });
+  await message(b, 'hel').locator('summary').click();
+  await message(b, 'hel').getByRole('button', { name: '👍', exact: true }).click();
+  const mark = message(a, 'hel').getByRole('button', { name: '👍, 1' });
+  await mark.waitFor();
+  assert.equal(await mark.getAttribute('aria-pressed'), 'false');
+  await message(b, 'hel').getByRole('button', { name: '👍, 1' }).click();
+  await mark.waitFor({ state: 'detached' });
+  await b.context().close();
+  contexts = contexts.filter((c) => c !== b.context());
+  await a.getByText(/last seen Today/).waitFor();
+});
+
+test('a failed send is tried again; one whose answer was lost is one', async () => {
+  const [a, b] = await openBoth(await newOrder());
+  api.refuse = (req) => req.method === 'POST' && /messages$/.test(req.path);
+  await say(a, 'once refused');
+  await message(a, 'once refused').getByText('Not sent').waitFor();
+  assert.equal(await message(b, 'once refused').count(), 0);
+  api.refuse = () => false;
+  await message(a, 'once refused').getByRole('button', { name: 'Try again' }).click();
+  await message(b, 'once refused').waitFor();
+  await message(a, 'once refused').getByRole('img', { name: 'Read' }).waitFor();
+
+  // Written, but nobody says so, neither the API nor an event; the list does.
+  proxy.refusing = true;
+  proxy.cut();
+  await isStatus(a, 'reconnecting');
+  api.lose = (req) => req.method === 'POST' && /messages$/.test(req.path);
+  await say(a, 'once lost');
+  await message(a, 'once lost').getByText('Not sent').waitFor();
+  api.lose = () => false;
+  await message(a, 'once lost').getByRole('button', { name: 'Try again' }).click();
+  await a.locator('[data-id]', { hasText: 'once lost' }).waitFor();
+  proxy.refusing = false;
+  await message(b, 'once lost').waitFor();
+  await isStatus(a, 'online');
+  for (const page of [a, b]) {
+    assert.equal(await page.getByRole('article').count(), 2);
+    assert.deepEqual(await doubles(page), []);
+  }
+});
+
+test('attachments: preview, progress, and there for the other', async () => {
+  const [a, b] = await openBoth(await newOrder());
+  const png = Buffer.from(
+    'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+    'base64');
+  await a.getByLabel('Attach files').setInputFiles([
+    { name: 'dot.png', mimeType: 'image/png', buffer: png },
+    { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('text') },
+    { name: 'wrong.txt', mimeType: 'text/plain', buffer: Buffer.from('no') },
+  ]);
+  await a.locator('.pgpush-chips img').waitFor();
+  await a.getByRole('button', { name: 'Remove wrong.txt' }).click();
+  let release;
+  api.hold = new Promise((resolve) => { release = resolve; });
+  await say(a, 'once with files');
+  await a.getByRole('progressbar', { name: 'Uploading' }).waitFor();
+  api.hold = null;
+  release();
+  for (const page of [a, b]) {
+    await message(page, 'once with files').getByAltText('dot.png').waitFor();
+    await message(page, 'once with files').getByRole('link', { name: 'notes.txt' }).waitFor();
+    assert.equal(await page.getByText('wrong.txt').count(), 0);
+    assert.equal(await page.getByRole('article').count(), 1);
+  }
+});
+
+test('a reader further up is not pulled down; the divider', async () => {
+  const order = await newOrder();
+  for (let i = 0; i < 40; i++) await write(order, `old ${i}`, CLIENT, '2 days');
+  await w.does('api', { text: 'UPDATE messages SET read_at = now() WHERE order_id = %s RETURNING 1', args: [order] });
+  await write(order, 'unseen');
+  const a = await open(CLIENT, order);
+  await isStatus(a, 'online');
+  await a.getByRole('separator').waitFor();
+  await a.getByText('Today', { exact: true }).waitFor();
+  const log = a.getByRole('log');
+  const gap = () => log.evaluate((l) => l.scrollHeight - l.scrollTop - l.clientHeight);
+  await until(async () => (await gap()) < 2, 'at the end');
+  await write(order, 'next');
+  await message(a, 'next').waitFor();
+  await until(async () => (await gap()) < 2, 'at the end still');
+  await log.evaluate((l) => { l.scrollTop = 100; });
+  await until(async () => (await gap()) > 500);
+  await a.waitForFunction(() => document.querySelector('.pgpush-log').scrollTop === 100);
+  await write(order, 'below');
+  await a.getByRole('button', { name: /1 new message/ }).waitFor();
+  assert.equal(await log.evaluate((l) => l.scrollTop), 100);
+  await a.getByRole('button', { name: /1 new message/ }).click();
+  await until(async () => (await gap()) < 2, 'at the end by the button');
+});
+
+test('cut, fallback, and who may not: the badge tells the truth', async () => {
+  const order = await newOrder();
+  proxy.noUpgrade = true;
+  const a = await open(CLIENT, order);
+  await isStatus(a, 'online (fallback)');
+  await write(order, 'by the fallback');
+  await message(a, 'by the fallback').waitFor();
+  const other = await open(STRANGER, order);
+  await other.getByText('You have no access to this conversation.').waitFor();
+  assert.equal(await other.getByRole('textbox').count(), 0);
+});
+
+test('Ukrainian, on a phone', async () => {
+  const order = await newOrder();
+  await write(order, `Довге ${'слово '.repeat(60)}`);
+  const a = await open(CLIENT, order, { locale: 'uk' }, {
+    viewport: { width: 360, height: 640 },
+  });
+  await isStatus(a, 'у мережі');
+  await a.getByPlaceholder('Напишіть повідомлення').fill('Так');
+  await a.getByRole('button', { name: 'Надіслати' }).click();
+  await message(a, 'Так').getByRole('img', { name: 'Надіслано' }).waitFor();
+  const wide = await a.evaluate(() => document.documentElement.scrollWidth);
+  assert.ok(wide <= 360, `${wide} pixels`);
+  if (process.env.PGPUSH_SHOTS)
+    await a.screenshot({ path: `${process.env.PGPUSH_SHOTS}/chat-phone.png` });
+});
