@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: ISC
-// OrderChat: two people in two browser contexts, the demo's API, a daemon.
+// OrderChat and NotificationBell: two people in two browser contexts, the demo's API, a daemon.
 // Each test has an order of its own; no message may show twice.
 
 import assert from 'node:assert/strict';
@@ -8,7 +8,7 @@ import { finishWorlds, makeWorld, until } from './lib.js';
 import { Proxy } from './proxy.js';
 import { startApi } from './react/api.js';
 import {
-  CLIENT, PERFORMER, STRANGER, launch, servePage, watchSockets,
+  CLIENT, PERFORMER, STRANGER, launch, notify, servePage, watchSockets,
 } from './react/lib.js';
 
 const PEOPLE = [
@@ -330,4 +330,41 @@ test('Ukrainian, on a phone', async () => {
   assert.ok(wide <= 360, `${wide} pixels`);
   if (process.env.PGPUSH_SHOTS)
     await a.screenshot({ path: `${process.env.PGPUSH_SHOTS}/chat-phone.png` });
+});
+
+test('the bell: what was there, what comes, read by mouse and keys', async () => {
+  const order = await newOrder();
+  await w.does('api', {
+    text: 'DELETE FROM notifications WHERE user_id = %s RETURNING 1',
+    args: [PERFORMER],
+  });
+  await notify(w, PERFORMER, 'was there', order, 'order_status');
+  const [a, b] = await openBoth(order, { bell: true });
+  const bell = (n) => b.getByRole('button', { name: `Notifications, ${n} unread` });
+  await bell(1).waitFor();
+  await say(a, 'once rung');
+  await bell(2).waitFor();
+  proxy.cut();
+  await notify(w, PERFORMER, 'while cut', order, 'order_status');
+  await bell(3).click();
+  const list = b.getByRole('list', { name: 'Notifications' });
+  await until(async () => (await list.getByRole('listitem').count()) === 3);
+  assert.match(
+    (await list.getByRole('listitem').allTextContents()).join('|'),
+    /^while cut.*\|New message from .*\|was there/);
+  await list.getByRole('button', { name: 'while cut' }).click();
+  assert.deepEqual(await b.evaluate(() => window.opened), [order]);
+  await bell(2).waitFor();
+  assert.equal(await list.isVisible(), false);
+  await bell(2).press('Enter');
+  await b.keyboard.press('Escape');
+  assert.equal(await list.isVisible(), false);
+  await bell(2).press('Enter');
+  await b.getByRole('button', { name: 'Mark all as read' }).click();
+  await b.getByRole('button', { name: 'Notifications', exact: true }).waitFor();
+  const unread = () => w.does('api', {
+    text: 'SELECT count(*)::int FROM notifications WHERE user_id = %s AND NOT read',
+    args: [PERFORMER],
+  });
+  await until(async () => (await unread())[0][0] === 0, 'read in the database');
 });

@@ -24,6 +24,8 @@ export type {
 } from './useWebSocket.js';
 export { OrderChat } from './OrderChat.js';
 export type { OrderChatProps, Person } from './OrderChat.js';
+export { NotificationBell } from './NotificationBell.js';
+export type { NotificationBellProps } from './NotificationBell.js';
 export { ApiError, makeApi } from './api.js';
 export type {
   ApiOptions,

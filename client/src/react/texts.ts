@@ -47,6 +47,10 @@ const en = {
   yesterday: 'Yesterday',
   left: 'You have no access to this conversation any more.',
   forbidden: 'You have no access to this conversation.',
+  notifications: 'Notifications',
+  noNotifications: 'No notifications yet.',
+  readAll: 'Mark all as read',
+  bell: (n: number) => (n === 0 ? 'Notifications' : `Notifications, ${n} unread`),
   role: { client: 'client', performer: 'performer', admin: 'moderator' },
   status: {
     idle: 'not connected',
@@ -107,6 +111,10 @@ const uk: Texts = {
   yesterday: 'Учора',
   left: 'Ви більше не маєте доступу до цієї розмови.',
   forbidden: 'Ви не маєте доступу до цієї розмови.',
+  notifications: 'Сповіщення',
+  noNotifications: 'Сповіщень ще немає.',
+  readAll: 'Позначити всі як прочитані',
+  bell: (n) => (n === 0 ? 'Сповіщення' : `Сповіщення, непрочитаних: ${n}`),
   role: { client: 'замовник', performer: 'виконавець', admin: 'модератор' },
   status: {
     idle: 'не з’єднано',
