@@ -8,7 +8,7 @@ import { finishWorlds, makeWorld, until } from './lib.js';
 import { Proxy } from './proxy.js';
 import { startApi } from './react/api.js';
 import {
-  CLIENT, PERFORMER, STRANGER, launch, notify, servePage, watchSockets,
+  ADMIN, CLIENT, PERFORMER, STRANGER, launch, notify, servePage, watchSockets,
 } from './react/lib.js';
 
 const PEOPLE = [
@@ -367,4 +367,24 @@ test('the bell: what was there, what comes, read by mouse and keys', async () =>
     args: [PERFORMER],
   });
   await until(async () => (await unread())[0][0] === 0, 'read in the database');
+});
+
+test('who is muted is told so, at once and when he comes anew', async () => {
+  const order = await newOrder();
+  const [a, b] = await openBoth(order);
+  const mute = (text, args) => w.does('api', { text, args });
+  await mute(
+    `INSERT INTO room_mutes (order_id, user_id, until, "by", reason)
+     VALUES (%s, %s, now() + interval '1 hour', %s, 'Be polite.') RETURNING 1`,
+    [order, CLIENT, ADMIN]);
+  await a.getByText(/You are muted in this chat until: .* Be polite\./).waitFor();
+  assert.equal(await field(a).count(), 0);
+  assert.equal(await field(b).count(), 1);
+  const again = await open(CLIENT, order);
+  await again.getByText('Be polite.').waitFor();
+  await mute(
+    'DELETE FROM room_mutes WHERE order_id = %s RETURNING 1', [order]);
+  await field(a).waitFor();
+  await say(a, 'once more');
+  for (const page of [a, b, again]) await message(page, 'once more').waitFor();
 });

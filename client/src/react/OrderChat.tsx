@@ -11,7 +11,7 @@ import {
   useSyncExternalStore,
   type ReactNode,
 } from 'react';
-import type { Attachment, OrderApi } from './api.js';
+import type { Attachment, Mute, OrderApi } from './api.js';
 import { Bubble, type BubbleActions, type Tick } from './Bubble.js';
 import { Composer } from './Composer.js';
 import { useLatest } from './latest.js';
@@ -65,6 +65,7 @@ function Chat(props: OrderChatProps): ReactNode {
     store.subscribe, store.bubbles, store.bubbles);
   const [problem, setProblem] = useState<string | null>(null);
   const [isPutOut, setPutOut] = useState(false);
+  const [mute, setMute] = useState<Mute | null>(null);
   const [editing, setEditing] = useState<string | null>(null);
   const stick = useStick(bubbles);
   const room = `order:${orderId}`;
@@ -74,12 +75,15 @@ function Chat(props: OrderChatProps): ReactNode {
 
   const load = useCallback(async () => {
     try {
-      store.load(await latest.current.orderMessages(orderId));
+      const api = latest.current;
+      store.load(await api.orderMessages(orderId));
       setProblem(null);
+      const mutes = (await api.orderMutes?.(orderId)) ?? [];
+      setMute(mutes.find((m) => m.userId === me) ?? null);
     } catch (err) {
       setProblem(words(err));
     }
-  }, [store, latest, orderId]);
+  }, [store, latest, orderId, me]);
   useEffect(() => void load(), [load]);
 
   const info = useRoom(room, {
@@ -90,6 +94,8 @@ function Chat(props: OrderChatProps): ReactNode {
     message_reaction: ({ messageId, reactions }) =>
       store.change({ id: messageId, reactions }),
     messages_read: ({ readBy, readAt }) => store.markRead(readBy, readAt),
+    user_muted: (data: Mute) => data.userId === me && setMute(data),
+    user_unmuted: ({ userId }) => userId === me && setMute(null),
     joined: ({ resumed }) => resumed || void load(),
     reset: () => void load(),
     left: () => setPutOut(true),
@@ -133,7 +139,10 @@ function Chat(props: OrderChatProps): ReactNode {
     return there ? 'delivered' : 'sent';
   };
   const barred =
-    info.state === 'error' ? t.forbidden : isPutOut ? t.left : null;
+    info.state === 'error' ? t.forbidden
+    : isPutOut ? t.left
+    : mute ? mutedUntil(mute)
+    : null;
   let lastDay = '';
 
   return (
@@ -227,6 +236,11 @@ function Chat(props: OrderChatProps): ReactNode {
       )}
     </section>
   );
+
+  function mutedUntil({ until, reason }: Mute): string {
+    const when = until && `${day(locale, until)}, ${clock(locale, until)}`;
+    return [when ? t.mutedUntil(when) : t.muted, reason].filter(Boolean).join(' ');
+  }
 
   function seen(locale: Locale, p: (typeof presence)[string]): string {
     if (!p) return '';

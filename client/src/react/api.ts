@@ -45,6 +45,15 @@ export type Upload = (
   progress: (done: number) => void,
 ) => Promise<Attachment>;
 
+/** Who may not write in a chat; until null: for good. */
+export interface Mute {
+  room: string;
+  userId: string;
+  until: string | null;
+  by: string | null;
+  reason: string | null;
+}
+
 export interface OrderApi {
   orderMessages(orderId: string): Promise<Message[]>;
   postOrderMessage(orderId: string, message: NewMessage): Promise<Message>;
@@ -53,6 +62,8 @@ export interface OrderApi {
   /** Used when the connection cannot. */
   markOrderRead(orderId: string): Promise<unknown>;
   upload: Upload;
+  /** Who is muted now. */
+  orderMutes?(orderId: string): Promise<Mute[]>;
 }
 
 export interface NotificationApi {
@@ -134,6 +145,7 @@ export function makeApi(options: ApiOptions): OrderApi & NotificationApi {
     deleteMessage: (id) => call('DELETE', `/messages/${id}`),
     markOrderRead: (id) => call('POST', `/orders/${id}/messages/read`, {}),
     upload,
+    orderMutes: (id) => call('GET', `/orders/${id}/mutes`),
     notifications: () => call('GET', '/notifications'),
     readNotifications: (id) =>
       call('POST', `/notifications/${id === undefined ? '' : `${id}/`}read`, {}),

@@ -31,6 +31,7 @@ export type {
   ApiOptions,
   Attachment,
   Message,
+  Mute,
   NewMessage,
   NotificationApi,
   OrderApi,
