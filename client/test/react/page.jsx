@@ -91,8 +91,10 @@ function Old({ label, order, dispute, connects }) {
     connect, disconnect,
   } = socket;
   (window.olds ??= {})[label] = socket;
-  (window.joins ??= new Set()).add(joinOrderChat);
   state[label] = socket.isConnected;
+  useEffect(() => {
+    (window.joins ??= new Set()).add(joinOrderChat);
+  });
   useEffect(() => {
     if (!connects) return;
     connect();
