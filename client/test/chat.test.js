@@ -388,3 +388,24 @@ test('who is muted is told so, at once and when he comes anew', async () => {
   await say(a, 'once more');
   for (const page of [a, b, again]) await message(page, 'once more').waitFor();
 });
+
+test('a moderator removes a message, for all; who is none cannot', async () => {
+  const order = await newOrder();
+  const [a, b] = await openBoth(order);
+  const admin = await open(ADMIN, order, { moderates: true });
+  await isStatus(admin, 'online');
+  await say(a, 'once rude');
+  await message(b, 'once rude').waitFor();
+  const remove = (page) =>
+    message(page, 'once rude').getByRole('button', { name: 'Delete message' });
+  assert.equal(await remove(b).count(), 0);
+  await remove(admin).click();
+  for (const page of [a, b, admin]) await message(page, 'Message deleted').waitFor();
+
+  // One who only says that he moderates is told that he does not.
+  const liar = await open(PERFORMER, order, { moderates: true });
+  await say(a, 'once rude');
+  await remove(liar).click();
+  await liar.getByText('Only an admin or the moderator may remove a message').waitFor();
+  assert.equal(await message(liar, 'once rude').count(), 1);
+});

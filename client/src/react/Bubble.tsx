@@ -11,6 +11,8 @@ export type Tick = 'sent' | 'delivered' | 'read';
 export interface BubbleActions {
   edit: (id: string) => void;
   remove: (id: string) => void;
+  /** Another's. */
+  moderate: (id: string) => void;
   react: (id: string, emoji: string) => void;
   retry: (localId: string) => void;
   discard: (localId: string) => void;
@@ -27,6 +29,7 @@ export interface BubbleProps {
   tick: Tick;
   emojis: readonly string[];
   editable: boolean;
+  removable: boolean;
   actions: BubbleActions;
 }
 
@@ -110,6 +113,15 @@ function Footer(props: BubbleProps & { mine: boolean }): ReactNode {
         >
           {{ sending: '…', sent: '✓', delivered: '✓✓', read: '✓✓' }[state]}
         </span>
+      )}
+      {!mine && props.removable && !message.deleted && (
+        <button
+          type="button"
+          aria-label={t.remove}
+          onClick={() => actions.moderate(message.id)}
+        >
+          ✕
+        </button>
       )}
       {mine && editable && !draft && !message.deleted && (
         <>

@@ -40,6 +40,8 @@ export interface OrderChatProps {
   /** Why one cannot write, or null. */
   closed?: string | null;
   emojis?: readonly string[];
+  /** An admin, or the moderator of its dispute: may remove messages. */
+  moderates?: boolean;
 }
 
 const EMOJIS = ['👍', '❤️', '😂', '😮', '😢', '🎉', '🙏', '👎'];
@@ -202,6 +204,7 @@ function Chat(props: OrderChatProps): ReactNode {
                 tick={tickOf(message)}
                 emojis={props.emojis ?? EMOJIS}
                 editable={closed === null}
+                removable={props.moderates ?? false}
                 actions={actions.bubble}
               />
             </Fragment>
@@ -366,6 +369,10 @@ function useActions(
           () => store.change({ id, deleted: true }),
           fail,
         );
+      },
+      moderate: (messageId) => {
+        setError(null);
+        client.send('remove_message', { messageId }).catch(fail);
       },
       react: (messageId, emoji) => {
         setError(null);
