@@ -249,9 +249,9 @@ def keep(order):
     return json.loads(line), keeper
 
 
-def make(settings=""):
-    """A new cluster with a keeper of its own."""
-    return Cluster(*keep({"settings": settings}))
+def make(settings="", top="/tmp"):
+    """A new cluster below that directory, with a keeper of its own."""
+    return Cluster(*keep({"settings": settings, "top": top}))
 
 
 def replica(primary, settings=""):
@@ -282,7 +282,8 @@ def get():
 # ---- the keeper ------------------------------------------------------------
 
 def keeper_make(order):
-    top = tempfile.mkdtemp(prefix="pgpush-test.", dir="/tmp")
+    top = tempfile.mkdtemp(prefix="pgpush-test.",
+        dir=order.get("top", "/tmp"))
     where = {"dir": top, "data": os.path.join(top, "data"),
         "port": free_port(), "bin": bindir()}
     try:

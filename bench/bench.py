@@ -1,0 +1,134 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: ISC
+"""bench.py: the driver; bench/run has built what it needs, see README.md."""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+
+import servers                                              # noqa: E402
+import workloads                                            # noqa: E402
+from place import TOP, VAR, Place, Trouble                  # noqa: E402
+
+
+def run_text(*command):
+    done = subprocess.run(command, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, cwd=TOP)
+    return done.stdout.decode().strip()
+
+
+def cpu_model():
+    with open("/proc/cpuinfo") as f:
+        for line in f:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+class Run:
+    def __init__(self, args):
+        self.quick = args.quick
+        self.repeats = args.repeats or (1 if args.quick else 3)
+        self.seconds = 1.5 if args.quick else 4
+        self.warmup = 0.3 if args.quick else 1
+        self.names = args.only.split(",") if args.only else \
+            [s.name for s in servers.ALL]
+        self.rows = {}
+        self.trouble = []
+        self.place = None
+
+    def kinds(self, but=None):
+        return [s for s in servers.ALL if s.name in self.names
+            and s.name != but]
+
+    @contextlib.contextmanager
+    def serving(self, kind, *numbers):
+        """A server of this kind while the block runs."""
+        self.place.clean()
+        server = kind(self.place)
+        try:
+            server.start(*numbers)
+            yield server
+        finally:
+            server.stop()
+
+    def record(self, row, name, figures):
+        self.rows.setdefault(row, {}).setdefault(name, []).append(figures)
+        print("  %-12s %-10s %s" % (row, name, "  ".join("%s %.4g" % f
+            for f in figures.items())), flush=True)
+
+    def workload(self, name, repeat):
+        try:
+            workloads.ALL[name](self, repeat)
+        except (Trouble, OSError, subprocess.SubprocessError) as e:
+            self.trouble.append("%s: %s" % (name, e))
+            print("  trouble: %s" % e, flush=True)
+
+    def about(self):
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return {
+            "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+            "commit": run_text("git", "describe", "--always", "--dirty",
+                "--abbrev=12"),
+            "machine": "%d cores of %s, %.0f GiB, Linux %s" % (os.cpu_count(),
+                cpu_model(), memory / 2 ** 30, platform.release()),
+            "quick": self.quick, "repeats": self.repeats,
+            "seconds": self.seconds,
+        }
+
+
+def stop(number, frame):
+    """All that was started ends on the way out."""
+    raise KeyboardInterrupt
+
+
+def main():
+    p = argparse.ArgumentParser(prog="bench/run")
+    p.add_argument("--quick", action="store_true",
+        help="one short repeat, to see a change; no RESULTS.md")
+    p.add_argument("--only", metavar="SERVER,...",
+        help=" ".join(s.name for s in servers.ALL))
+    p.add_argument("--repeats", type=int)
+    p.add_argument("workload", nargs="*",
+        help=" ".join(workloads.ALL))
+    args = p.parse_args()
+    for name in args.workload:
+        if name not in workloads.ALL:
+            p.error("no such workload: " + name)
+    signal.signal(signal.SIGTERM, stop)
+    run = Run(args)
+    began = time.monotonic()
+    run.place = Place()
+    try:
+        for name in args.workload or workloads.ALL:
+            for repeat in range(run.repeats):
+                print("%s, %d of %d, at %d s" % (name, repeat + 1,
+                    run.repeats, time.monotonic() - began), flush=True)
+                run.workload(name, repeat)
+    finally:
+        run.place.close()
+    result = dict(run.about(), took_s=time.monotonic() - began,
+        rows=run.rows, trouble=run.trouble)
+    with open(os.path.join(VAR, time.strftime("%Y%m%dT%H%M%S.json",
+            time.gmtime())), "w") as f:
+        json.dump(result, f, indent=1)
+    for text in run.trouble:
+        print("trouble: %s" % text, file=sys.stderr)
+    return 1 if run.trouble else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
