@@ -27,8 +27,7 @@ AS $$ SELECT open FROM bench.rooms WHERE id = (params->>'id')::int $$;
 CREATE FUNCTION bench.tell() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM pg_notify('bench', json_build_object('room', NEW.room, 'n', NEW.n,
-    't', NEW.t, 'pad', NEW.pad)::text);
+  PERFORM pg_notify('bench', row_to_json(NEW)::text);
   RETURN NULL;
 END $$;
 CREATE TRIGGER tell AFTER INSERT ON bench.notified

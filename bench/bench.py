@@ -16,9 +16,12 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
 
+import psycopg2
+
 import servers                                              # noqa: E402
 import workloads                                            # noqa: E402
 from place import TOP, VAR, Place, Trouble                  # noqa: E402
+from lib.tap import Failed                                  # noqa: E402
 
 
 def run_text(*command):
@@ -53,12 +56,17 @@ class Run:
 
     @contextlib.contextmanager
     def serving(self, kind, *numbers):
-        """A server of this kind while the block runs."""
-        self.place.clean()
+        """A server of this kind while the block runs. What goes wrong in it
+        is noted, and the others have their turn."""
         server = kind(self.place)
         try:
+            self.place.clean()
             server.start(*numbers)
             yield server
+        except (Trouble, Failed, OSError, subprocess.SubprocessError,
+                psycopg2.Error) as e:
+            self.trouble.append("%s: %s" % (server.name, e))
+            print("  trouble: %s" % e, flush=True)
         finally:
             server.stop()
 
@@ -66,13 +74,6 @@ class Run:
         self.rows.setdefault(row, {}).setdefault(name, []).append(figures)
         print("  %-12s %-10s %s" % (row, name, "  ".join("%s %.4g" % f
             for f in figures.items())), flush=True)
-
-    def workload(self, name, repeat):
-        try:
-            workloads.ALL[name](self, repeat)
-        except (Trouble, OSError, subprocess.SubprocessError) as e:
-            self.trouble.append("%s: %s" % (name, e))
-            print("  trouble: %s" % e, flush=True)
 
     def about(self):
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -114,7 +115,7 @@ def main():
             for repeat in range(run.repeats):
                 print("%s, %d of %d, at %d s" % (name, repeat + 1,
                     run.repeats, time.monotonic() - began), flush=True)
-                run.workload(name, repeat)
+                workloads.ALL[name](run, repeat)
     finally:
         run.place.close()
     result = dict(run.about(), took_s=time.monotonic() - began,

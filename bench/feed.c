@@ -231,12 +231,13 @@ nats_end(void)
 static void
 open_target(void)
 {
+	static const char hello[] =
+	    "CONNECT {\"verbose\":false,\"auth_token\":\"bench\"}\r\n";
 	int port;
 
 	if (sscanf(opt.to, "nats:%d", &port) == 1) {
 		sock_open(port);
-		out_add("CONNECT {\"verbose\":false,\"auth_token\":\"bench\"}"
-		    "\r\n", 50);
+		out_add(hello, sizeof(hello) - 1);
 		out_send();
 	} else if (sscanf(opt.to, "nchan:%d", &port) == 1) {
 		sock_open(port);

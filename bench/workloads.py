@@ -14,13 +14,14 @@ from place import LIMIT, VAR, Feed, Load, Trouble, cpu_s, database, spawn
 
 SIZE = 300              # bytes of a message
 BURST = 32              # events in flight
+CROWD = 10000           # connections
 
 
 def lossless(got, what):
     """A figure of a run that lost something is none."""
-    if got["missing"] or got["dup"]:
-        raise Trouble("%s: %d missing, %d doubled" % (what, got["missing"],
-            got["dup"]))
+    if got["missing"] or got["dup"] or got["undelivered"]:
+        raise Trouble("%s: %d missing, %d doubled, %d not delivered" % (what,
+            got["missing"], got["dup"], got["undelivered"]))
     if not got["deliveries"]:
         raise Trouble("%s: nothing arrived" % what)
     return got
@@ -74,24 +75,34 @@ def fanout(run, repeat):
                 broadcast(run, "fanout1k", server, load)
 
 
+def idle(run, server, before, load):
+    """What the connections have cost to make, and what they weigh."""
+    time.sleep(0.5)                     # for the garbage of the handshakes
+    run.record("memory", server.name, {"value":
+        (server.rss_kb() - before) / CROWD})
+    run.record("handshake", server.name, {
+        "value": load.setup["server_cpu_us_per_handshake"],
+        "rate": load.setup["ready_per_s"]})
+    if server.name == "pgpushd":
+        run.record("connect", server.name, {
+            "value": load.setup["ready_per_s"]})
+
+
 def crowd(run, repeat):
-    """10,000 connections: what they cost to set up, what they weigh idle, and
-    one room of them all."""
-    limits(run, "fanout10k", 10000)
+    """10,000 connections, each in a room of its own and in one for all: what
+    they cost to set up, what they weigh idle, and bursts to them all."""
+    limits(run, "fanout10k", CROWD)
     for kind in run.kinds(but="limit"):
         with run.serving(kind) as server:
             before = server.rss_kb()
-            with Load(run.place, server, 10000) as load:
-                name = server.name
-                time.sleep(0.5)         # garbage of the handshakes
-                run.record("memory", name, {"value":
-                    (server.rss_kb() - before) / 10000})
-                run.record("handshake", name, {
-                    "value": load.setup["server_cpu_us_per_handshake"],
-                    "rate": load.setup["ready_per_s"]})
-                if name == "pgpushd":
-                    run.record("connect", name, {
-                        "value": load.setup["ready_per_s"]})
+            if server.name == "nchan":
+                server.path = "/two"
+                with Load(run.place, server, CROWD) as load:
+                    idle(run, server, before, load)
+                server.path = "/one"
+            with Load(run.place, server, CROWD) as load:
+                if server.name != "nchan":
+                    idle(run, server, before, load)
                 broadcast(run, "fanout10k", server, load)
 
 
@@ -115,7 +126,8 @@ def latency(run, repeat):
             with Load(run.place, server, 100) as load:
                 with Feed(run.place, server):
                     got = lossless(load.measure(seconds=2 * run.seconds,
-                        warmup=run.warmup, pace=100), server.name)
+                        warmup=run.warmup, pace=100,
+                        fanout=load.fanout), server.name)
                 run.record("latency_p50", server.name, {
                     "value": got["lat_us_p50"] / 1e3})
                 run.record("latency_p99", server.name, {
@@ -188,7 +200,7 @@ def drain(run, repeat):
                     time.monotonic())))
             stamps = []
             write.start()
-            got = load.measure(seconds=LIMIT, deliveries=events, drain=0)
+            got = load.measure(seconds=LIMIT, deliveries=events)
             write.join()
             if got["deliveries"] != events:
                 raise Trouble("drain: %d of %d events" % (got["deliveries"],
@@ -220,8 +232,7 @@ def resume(run, repeat):
         server.daemon.start()
         server.process = server.daemon.process
         with Load(run.place, server, clients, 2) as load:
-            got = load.measure(seconds=LIMIT, deliveries=clients * missed,
-                drain=0)
+            got = load.measure(seconds=LIMIT, deliveries=clients * missed)
             took = got["last_us"] / 1e6 - began
             run.record("resume", server.name, {"value": took,
                 "lost": clients * missed - got["deliveries"] - got["early"],

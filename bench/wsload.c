@@ -39,6 +39,7 @@
 #define MAX_TEXT	16384		/* of what is sent */
 #define MAX_PIDS	16
 #define MAX_SENDS	8
+#define SETTLE_S	30		/* for what was asked for to arrive */
 
 /* With a fixed key the answer is a constant, RFC 6455 section 1.3. */
 #define WS_KEY		"dGhlIHNhbXBsZSBub25jZQ=="
@@ -88,7 +89,7 @@ static struct {
 
 /* One command. */
 struct phase {
-	double		 seconds, warmup_s, quiet_s, drain_s, pace;
+	double		 seconds, warmup_s, pace;
 	uint64_t	 fanout, window, deliveries;
 };
 
@@ -98,7 +99,7 @@ static struct {
 	uint64_t	 deliveries, bytes, frames, reads;
 	uint64_t	 missing, dup, late;
 	uint64_t	 first_us, last_us;
-	uint64_t	 asked, asked_base, asking_since;
+	uint64_t	 asked, got, asking_since;
 	uint64_t	 lat_max, lat_sum;
 } st;
 
@@ -392,6 +393,7 @@ on_delivery(struct conn *c, const char *t, const char *from, const char *end)
 
 	if (n > 0)
 		check_seq(c, n);
+	st.got++;
 	if (!measuring) {
 		st.early++;
 		return;
@@ -399,7 +401,6 @@ on_delivery(struct conn *c, const char *t, const char *from, const char *end)
 	sent = digits(t, end);
 	hist_add(now_real > sent ? now_real - sent : 0);
 	st.deliveries++;
-	st.bytes += (uint64_t)(end - from);
 	if (st.first_us == 0)
 		st.first_us = now_mono;
 	st.last_us = now_mono;
@@ -430,6 +431,8 @@ on_message(struct conn *c, const char *p, size_t n)
 	    memmem(p, n, opt.expect, strlen(opt.expect)) != NULL &&
 	    (uint32_t)++c->replies >= opt.expect_count)
 		conn_ready(c);
+	if (measuring)
+		st.bytes += n;
 	while ((t = find(&key_t_, from, end)) != NULL) {
 		on_delivery(c, t, from, end);
 		if (!opt.multi)
@@ -647,8 +650,7 @@ ask_due(const struct phase *p, uint64_t now)
 		want = (uint64_t)((double)(now - st.asking_since) * p->pace /
 		    1e6);
 	else if (p->fanout > 0)
-		want = (st.deliveries + st.early - st.asked_base) / p->fanout +
-		    p->window;
+		want = st.got / p->fanout + p->window;
 	else
 		return;
 	while (credit_fd >= 0 && st.asked < want) {
@@ -660,29 +662,29 @@ ask_due(const struct phase *p, uint64_t now)
 	}
 }
 
-/*
- * Receives for so many seconds; until nothing came for quiet seconds after
- * something had; or until the deliveries wanted are here.
- */
+/* Receives for so many seconds, or until so many deliveries are here. */
 static void
-receive(const struct phase *p, double seconds, double quiet, int asking)
+receive(const struct phase *p, double seconds, uint64_t wanted, int asking)
 {
-	uint64_t since = clock_us(CLOCK_MONOTONIC), now, from;
-	uint64_t end = since + (uint64_t)(seconds * 1e6);
+	uint64_t now = clock_us(CLOCK_MONOTONIC);
+	uint64_t end = now + (uint64_t)(seconds * 1e6);
 
-	while (!stopped && st.ready > 0 &&
-	    (now = clock_us(CLOCK_MONOTONIC)) < end) {
+	for (; !stopped && st.ready > 0 && now < end && st.got < wanted;
+	    now = clock_us(CLOCK_MONOTONIC)) {
 		if (asking)
 			ask_due(p, now);
-		from = st.last_us > since ? st.last_us : since;
-		if (quiet > 0 && st.last_us > 0 &&
-		    (double)(now - from) > quiet * 1e6)
-			break;
-		if (p->deliveries > 0 &&
-		    st.deliveries + st.early >= p->deliveries)
-			break;
 		poll_once(asking && p->pace > 0 ? 500 : 5000);
 	}
+}
+
+/* Asks for so long, then waits for all that was asked for. */
+static void
+ask(const struct phase *p, double seconds)
+{
+	st.asked = st.got = 0;
+	st.asking_since = clock_us(CLOCK_MONOTONIC);
+	receive(p, seconds, UINT64_MAX, 1);
+	receive(p, SETTLE_S, st.asked * p->fanout, 0);
 }
 
 static void
@@ -701,7 +703,7 @@ report_pids(const char *what, double n)
 }
 
 static void
-report(double cpu_us)
+report(uint64_t fanout, double cpu_us)
 {
 	double span_s = (double)(st.last_us - st.first_us) / 1e6;
 	double n = st.deliveries > 0 ? (double)st.deliveries : 1;
@@ -709,8 +711,8 @@ report(double cpu_us)
 	printf("deliveries %lu\nspan_s %.3f\ndeliveries_per_s %.0f\n",
 	    st.deliveries, span_s,
 	    span_s > 0 ? (double)st.deliveries / span_s : 0);
-	printf("last_us %lu\nearly %lu\nevents_asked %lu\n",
-	    st.last_us, st.early, st.asked);
+	printf("last_us %lu\nearly %lu\nundelivered %ld\n", st.last_us,
+	    st.early, (long)(st.asked * fanout - st.got));
 	printf("bytes_avg %.0f\nframes_per_read %.2f\n",
 	    (double)st.bytes / n, (double)st.frames /
 	    (st.reads > 0 ? (double)st.reads : 1));
@@ -739,25 +741,23 @@ measure(const struct phase *p)
 	for (uint32_t i = 0; i < opt.conns; i++)
 		conns[i].seq_last = conns[i].seq_seen = 0;
 	st.missing = st.dup = st.late = 0;
-	st.asked_base = st.deliveries + st.early;
-	st.asked = 0;
-	st.asking_since = clock_us(CLOCK_MONOTONIC);
-	st.last_us = 0;
-	receive(p, p->warmup_s, 0, 1);
-	/* What came in the warmup still counts for what is asked for. */
-	st.early += st.deliveries;
+	if (p->warmup_s > 0)
+		ask(p, p->warmup_s);
 	st.deliveries = st.bytes = st.frames = st.reads = 0;
 	st.first_us = st.last_us = st.lat_max = st.lat_sum = 0;
 	memset(hist, 0, sizeof(hist));
 	measuring = 1;
 	sample_pids(0);
 	cpu_us = clock_us_fine(CLOCK_PROCESS_CPUTIME_ID);
-	receive(p, p->seconds, p->quiet_s, 1);
-	receive(p, p->drain_s > 0 ? 10 : 0, p->drain_s, 0);
+	if (p->deliveries > 0) {
+		st.got = st.early;
+		receive(p, p->seconds, p->deliveries, 0);
+	} else
+		ask(p, p->seconds);
 	cpu_us = clock_us_fine(CLOCK_PROCESS_CPUTIME_ID) - cpu_us;
 	sample_pids(1);
 	measuring = 0;
-	report(cpu_us);
+	report(p->fanout, cpu_us);
 	answer_end();
 }
 
@@ -765,7 +765,7 @@ measure(const struct phase *p)
 static void
 command(char *line)
 {
-	struct phase p = { .seconds = 4, .window = 1, .drain_s = 0.3 };
+	struct phase p = { .seconds = 4, .window = 1 };
 	char *word, *value, *save = NULL;
 	double v;
 
@@ -782,10 +782,6 @@ command(char *line)
 			p.seconds = v;
 		else if (strcmp(word, "warmup") == 0)
 			p.warmup_s = v;
-		else if (strcmp(word, "quiet") == 0)
-			p.quiet_s = v;
-		else if (strcmp(word, "drain") == 0)
-			p.drain_s = v;
 		else if (strcmp(word, "pace") == 0)
 			p.pace = v;
 		else if (strcmp(word, "fanout") == 0)
