@@ -18,10 +18,15 @@ sys.dont_write_bytecode = True
 
 import psycopg2
 
+import growth                                               # noqa: E402
+import report                                               # noqa: E402
 import servers                                              # noqa: E402
 import workloads                                            # noqa: E402
 from place import TOP, VAR, Place, Trouble                  # noqa: E402
 from lib.tap import Failed                                  # noqa: E402
+
+
+WORKLOADS = dict(workloads.ALL, growth=growth.growth)
 
 
 def run_text(*command):
@@ -47,6 +52,7 @@ class Run:
         self.names = args.only.split(",") if args.only else \
             [s.name for s in servers.ALL]
         self.rows = {}
+        self.series = {}
         self.trouble = []
         self.place = None
 
@@ -55,25 +61,47 @@ class Run:
             and s.name != but]
 
     @contextlib.contextmanager
-    def serving(self, kind, *numbers):
-        """A server of this kind while the block runs. What goes wrong in it
-        is noted, and the others have their turn."""
-        server = kind(self.place)
+    def noting(self, name):
+        """What goes wrong in the block is noted, and the next has its turn."""
         try:
-            self.place.clean()
-            server.start(*numbers)
-            yield server
+            yield
         except (Trouble, Failed, OSError, subprocess.SubprocessError,
                 psycopg2.Error) as e:
-            self.trouble.append("%s: %s" % (server.name, e))
+            self.trouble.append("%s: %s" % (name, e))
             print("  trouble: %s" % e, flush=True)
-        finally:
-            server.stop()
+
+    @contextlib.contextmanager
+    def serving(self, kind, *numbers):
+        """A server of this kind while the block runs."""
+        server = kind(self.place)
+        with self.noting(server.name):
+            try:
+                self.place.clean()
+                server.start(*numbers)
+                yield server
+            finally:
+                server.stop()
 
     def record(self, row, name, figures):
         self.rows.setdefault(row, {}).setdefault(name, []).append(figures)
         print("  %-12s %-10s %s" % (row, name, "  ".join("%s %.4g" % f
             for f in figures.items())), flush=True)
+
+    def point(self, series, at, **figures):
+        """One point of a curve."""
+        self.series.setdefault(series, []).append(dict(figures, at=at))
+        print("  %-12s %-10d %s" % (series, at, "  ".join("%s %.4g" % f
+            for f in figures.items())), flush=True)
+
+    def versions(self):
+        found = {s.name: s.version() for s in servers.ALL}
+        found["PostgreSQL"] = self.place.version
+        found["node"] = run_text("node", "--version")
+        for name in ("socket.io", "ws", "pg"):
+            with open(os.path.join(HERE, "peers", "node_modules", name,
+                    "package.json")) as f:
+                found[name] = json.load(f)["version"]
+        return {name: v for name, v in found.items() if v}
 
     def about(self):
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -83,6 +111,7 @@ class Run:
                 "--abbrev=12"),
             "machine": "%d cores of %s, %.0f GiB, Linux %s" % (os.cpu_count(),
                 cpu_model(), memory / 2 ** 30, platform.release()),
+            "versions": self.versions(),
             "quick": self.quick, "repeats": self.repeats,
             "seconds": self.seconds,
         }
@@ -97,32 +126,39 @@ def main():
     p = argparse.ArgumentParser(prog="bench/run")
     p.add_argument("--quick", action="store_true",
         help="one short repeat, to see a change; no RESULTS.md")
+    p.add_argument("--render", action="store_true",
+        help="only write RESULTS.md anew from the last complete run")
     p.add_argument("--only", metavar="SERVER,...",
         help=" ".join(s.name for s in servers.ALL))
     p.add_argument("--repeats", type=int)
     p.add_argument("workload", nargs="*",
-        help=" ".join(workloads.ALL))
+        help=" ".join(WORKLOADS))
     args = p.parse_args()
     for name in args.workload:
-        if name not in workloads.ALL:
+        if name not in WORKLOADS:
             p.error("no such workload: " + name)
+    if args.render:
+        return 0 if report.write() else 1
     signal.signal(signal.SIGTERM, stop)
     run = Run(args)
     began = time.monotonic()
     run.place = Place()
     try:
-        for name in args.workload or workloads.ALL:
+        for name in args.workload or WORKLOADS:
             for repeat in range(run.repeats):
                 print("%s, %d of %d, at %d s" % (name, repeat + 1,
                     run.repeats, time.monotonic() - began), flush=True)
-                workloads.ALL[name](run, repeat)
+                WORKLOADS[name](run, repeat)
     finally:
         run.place.close()
     result = dict(run.about(), took_s=time.monotonic() - began,
-        rows=run.rows, trouble=run.trouble)
+        rows=run.rows, series=run.series, trouble=run.trouble)
+    result["complete"] = not (args.quick or args.only or args.workload)
     with open(os.path.join(VAR, time.strftime("%Y%m%dT%H%M%S.json",
             time.gmtime())), "w") as f:
         json.dump(result, f, indent=1)
+    if result["complete"]:
+        report.write()
     for text in run.trouble:
         print("trouble: %s" % text, file=sys.stderr)
     return 1 if run.trouble else 0

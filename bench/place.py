@@ -111,6 +111,7 @@ class Place:
                     "role": "client"}, exp=24 * 3600) + "\n")
         self.cluster = self.make_cluster()
         self.db = database.Database(self.cluster)
+        self.version = self.sql("SHOW server_version")[0][0]
         database.psql(self.cluster, self.db.name, "app_owner",
             path=os.path.join(HERE, "app.sql"))
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """pgpushd and its peers: how each is started, asked, and fed."""
 
+import json
 import os
 import resource
 import shutil
@@ -76,6 +77,7 @@ class Pgpushd(Server):
     def __init__(self, place):
         super().__init__(place)
         self.more = {}
+        self.since = None       # (id, epoch): where clients go on
 
     def start(self, connections=0, group=0, size=300, batch=1):
         settings = {"log_level": "info", "max_connections": 0,
@@ -88,8 +90,10 @@ class Pgpushd(Server):
         self.process = self.daemon.process
 
     def load_args(self):
-        return WSLOAD_TOKEN + ["--send",
-            '{"type":"join","room":"room:%g","ref":1}',
+        join = {"type": "join", "room": "room:%g", "ref": 1}
+        if self.since:
+            join["since"], join["epoch"] = self.since
+        return WSLOAD_TOKEN + ["--send", json.dumps(join),
             "--expect", '"ref":1,"ok":true', self.url("/ws")]
 
     def feed_args(self):

@@ -224,10 +224,7 @@ def resume(run, repeat):
             server.daemon.kill()
         server.process = None
         write_many(run, clients // 2 * missed, clients // 2)
-        server.load_args = lambda: servers.WSLOAD_TOKEN + ["--send",
-            '{"type":"join","room":"room:%%g","ref":1,"since":%d,'
-            '"epoch":"%s"}' % (since, epoch), "--expect", '"ref":1,"ok":true',
-            server.url("/ws")]
+        server.since = (since, epoch)
         began = time.monotonic()
         server.daemon.start()
         server.process = server.daemon.process

@@ -394,6 +394,7 @@ on_delivery(struct conn *c, const char *t, const char *from, const char *end)
 	if (n > 0)
 		check_seq(c, n);
 	st.got++;
+	st.last_us = now_mono;
 	if (!measuring) {
 		st.early++;
 		return;
@@ -403,7 +404,6 @@ on_delivery(struct conn *c, const char *t, const char *from, const char *end)
 	st.deliveries++;
 	if (st.first_us == 0)
 		st.first_us = now_mono;
-	st.last_us = now_mono;
 }
 
 /* Engine.IO: 0 open, 2 ping. Socket.IO in it: 40 and 44, let in or not. */
@@ -705,7 +705,8 @@ report_pids(const char *what, double n)
 static void
 report(uint64_t fanout, double cpu_us)
 {
-	double span_s = (double)(st.last_us - st.first_us) / 1e6;
+	double span_s = st.deliveries > 0 ?
+	    (double)(st.last_us - st.first_us) / 1e6 : 0;
 	double n = st.deliveries > 0 ? (double)st.deliveries : 1;
 
 	printf("deliveries %lu\nspan_s %.3f\ndeliveries_per_s %.0f\n",
@@ -744,7 +745,7 @@ measure(const struct phase *p)
 	if (p->warmup_s > 0)
 		ask(p, p->warmup_s);
 	st.deliveries = st.bytes = st.frames = st.reads = 0;
-	st.first_us = st.last_us = st.lat_max = st.lat_sum = 0;
+	st.first_us = st.lat_max = st.lat_sum = 0;
 	memset(hist, 0, sizeof(hist));
 	measuring = 1;
 	sample_pids(0);
