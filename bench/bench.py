@@ -47,8 +47,8 @@ class Run:
     def __init__(self, args):
         self.quick = args.quick
         self.repeats = args.repeats or (1 if args.quick else 3)
-        self.seconds = 1.5 if args.quick else 4
-        self.warmup = 0.3 if args.quick else 1
+        self.seconds = 1 if args.quick else 3
+        self.warmup = 0.3 if args.quick else 0.5
         self.names = args.only.split(",") if args.only else \
             [s.name for s in servers.ALL]
         self.rows = {}

@@ -6,7 +6,7 @@ a name, where on the axis, and figures.
 import time
 
 import servers
-from place import LIMIT, Feed, Load, Trouble, children, cpu_s
+from place import LIMIT, Feed, Load, Trouble, cpu_s
 from workloads import BURST, bursts, lossless, write_many
 
 KB = 1024
@@ -109,16 +109,13 @@ def resume_us(run, server, clients=1000):
     write_many(run, clients // 2 * LOST, clients // 2)
     server.start()
     server.since = (since, epoch)
-    postmaster = run.place.postmaster()
-    before = {pid: cpu_s(pid) for pid in children(postmaster)}
+    before = run.place.backends()
     with Load(run.place, server, clients, 2) as load:
         got = load.measure(seconds=LIMIT, deliveries=clients * LOST)
         if got["deliveries"] + got["early"] != clients * LOST or got["dup"]:
             raise Trouble("resume: not what was missed")
-    used = sum(cpu_s(pid) - before.get(pid, 0)
-        for pid in children(postmaster))
     server.since = None
-    return used / clients * 1e6
+    return run.place.used_s(before) / clients * 1e6
 
 
 def log(run):
@@ -172,13 +169,13 @@ def spent(run, all, seconds):
     def events():
         return run.place.sql("SELECT last_value FROM pgpush.log_id_seq")[0][0]
 
-    pids = children(run.place.postmaster())
-    first = events()
-    before = [sum(map(cpu_s, pids)), sum(cpu_s(s.pids()[0]) for s in all)]
+    def own():
+        return sum(cpu_s(server.pids()[0]) for server in all)
+
+    first, before, daemons = events(), run.place.backends(), own()
     time.sleep(seconds)
-    after = [sum(map(cpu_s, pids)), sum(cpu_s(s.pids()[0]) for s in all)]
     n = events() - first
-    return tuple((b - a) / n * 1e6 for a, b in zip(before, after))
+    return (run.place.used_s(before) / n * 1e6, (own() - daemons) / n * 1e6)
 
 
 ALL = (connections, rooms, members, payload, log, daemons)

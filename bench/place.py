@@ -142,6 +142,15 @@ class Place:
         with open(os.path.join(self.cluster.data, "postmaster.pid")) as f:
             return int(f.readline())
 
+    def backends(self):
+        """PostgreSQL's processes, and the CPU seconds of each."""
+        return {pid: cpu_s(pid) for pid in children(self.postmaster())}
+
+    def used_s(self, before):
+        """What those that are there now have used since."""
+        return sum(s - before.get(pid, 0)
+            for pid, s in self.backends().items())
+
     def clean(self):
         """As after the installation: nothing kept by the last workload."""
         self.sql("TRUNCATE bench.events, bench.notified, bench.silent")

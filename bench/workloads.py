@@ -10,7 +10,7 @@ import threading
 import time
 
 import servers
-from place import LIMIT, VAR, Feed, Load, Trouble, cpu_s, database, spawn
+from place import LIMIT, VAR, Feed, Load, Trouble
 
 SIZE = 300              # bytes of a message
 BURST = 32              # events in flight
@@ -75,7 +75,7 @@ def fanout(run, repeat):
                 broadcast(run, "fanout1k", server, load)
 
 
-def idle(run, server, before, load):
+def idle(run, server, before, load, database_s):
     """What the connections have cost to make, and what they weigh."""
     time.sleep(0.5)                     # for the garbage of the handshakes
     run.record("memory", server.name, {"value":
@@ -85,7 +85,9 @@ def idle(run, server, before, load):
         "rate": load.setup["ready_per_s"]})
     if server.name == "pgpushd":
         run.record("connect", server.name, {
-            "value": load.setup["ready_per_s"]})
+            "value": load.setup["ready_per_s"],
+            "database_us": database_s / CROWD * 1e6,
+            "client_us": load.setup["own_cpu_us_per_handshake"]})
 
 
 def crowd(run, repeat):
@@ -94,15 +96,16 @@ def crowd(run, repeat):
     limits(run, "fanout10k", CROWD)
     for kind in run.kinds(but="limit"):
         with run.serving(kind) as server:
-            before = server.rss_kb()
+            before, backends = server.rss_kb(), run.place.backends()
             if server.name == "nchan":
                 server.path = "/two"
                 with Load(run.place, server, CROWD) as load:
-                    idle(run, server, before, load)
+                    idle(run, server, before, load, 0)
                 server.path = "/one"
             with Load(run.place, server, CROWD) as load:
                 if server.name != "nchan":
-                    idle(run, server, before, load)
+                    idle(run, server, before, load,
+                        run.place.used_s(backends))
                 broadcast(run, "fanout10k", server, load)
 
 
@@ -164,7 +167,7 @@ def writers(run, repeat):
     take 0.15 ms and 1 ms."""
     if "pgpushd" not in run.names:
         return
-    seconds = 2 if run.quick else 4
+    seconds = 1 if run.quick else 3
     with run.serving(servers.Pgpushd):
         for row, us in FLUSHES.items():
             run.place.flush_us(us)
