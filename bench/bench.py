@@ -55,6 +55,7 @@ class Run:
         self.series = {}
         self.trouble = []
         self.place = None
+        self.load = os.getloadavg()[0]
 
     def kinds(self, but=None):
         return [s for s in servers.ALL if s.name in self.names
@@ -111,7 +112,7 @@ class Run:
                 "--abbrev=12"),
             "machine": "%d cores of %s, %.0f GiB, Linux %s" % (os.cpu_count(),
                 cpu_model(), memory / 2 ** 30, platform.release()),
-            "versions": self.versions(),
+            "versions": self.versions(), "load": self.load,
             "quick": self.quick, "repeats": self.repeats,
             "seconds": self.seconds,
         }

@@ -228,10 +228,11 @@ def page(result):
     out = ["# Results", "",
         "Written by `bench/run`; [README.md](README.md) says what each "
         "workload does.", "",
-        "%s, commit %s. %s. %d repeats of %g s, in turn; medians, and from "
-        "the least to the most. The run took %.0f minutes." % (result["date"],
-        result["commit"], result["machine"], result["repeats"],
-        result["seconds"], result["took_s"] / 60), "",
+        "%s, commit %s. %s; its load average was %.1f before the run. "
+        "%d repeats of %g s, in turn; medians, and from the least to the "
+        "most. The run took %.0f minutes." % (result["date"],
+        result["commit"], result["machine"], result["load"],
+        result["repeats"], result["seconds"], result["took_s"] / 60), "",
         "Versions: " + "; ".join("%s %s" % v
         for v in result["versions"].items()) + ".", "",
         "CPU time is that of the server's processes, user and system, as the "
