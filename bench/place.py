@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Where a run takes place: the cluster, the load client, the feeder."""
 
+import fcntl
 import mmap
 import os
 import signal
@@ -98,6 +99,11 @@ class Place:
 
     def __init__(self):
         os.makedirs(os.path.join(VAR, "log"), exist_ok=True)
+        self.lock = open(os.path.join(VAR, "lock"), "w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("bench: another run is under way in " + VAR)
         for name in os.listdir(os.path.join(VAR, "log")):
             os.unlink(os.path.join(VAR, "log", name))
         self.fifo = os.path.join(VAR, "credits")
