@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -141,6 +142,8 @@ def main():
     if args.render:
         return 0 if report.write() else 1
     signal.signal(signal.SIGTERM, stop)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     run = Run(args)
     began = time.monotonic()
     run.place = Place()

@@ -107,8 +107,8 @@ static struct {
 #define HIST_SIZE	(HIST_SUB * 42)
 static uint64_t	 hist[HIST_SIZE];
 
-static struct key key_t_ = { "\"t\":", 4, 0 };
-static struct key key_n = { "\"n\":", 4, 0 };
+static struct key key_time = { "\"t\":", 4, 0 };
+static struct key key_number = { "\"n\":", 4, 0 };
 static char	 rbuf[RBUF_SIZE];
 static struct conn *conns;
 static struct sockaddr_in server = { .sin_family = AF_INET };
@@ -388,7 +388,7 @@ check_seq(struct conn *c, uint64_t n)
 static void
 on_delivery(struct conn *c, const char *t, const char *from, const char *end)
 {
-	const char *s = find(&key_n, from, end);
+	const char *s = find(&key_number, from, end);
 	uint64_t sent, n = s != NULL ? digits(s, end) : 0;
 
 	if (n > 0)
@@ -433,7 +433,7 @@ on_message(struct conn *c, const char *p, size_t n)
 		conn_ready(c);
 	if (measuring)
 		st.bytes += n;
-	while ((t = find(&key_t_, from, end)) != NULL) {
+	while ((t = find(&key_time, from, end)) != NULL) {
 		on_delivery(c, t, from, end);
 		if (!opt.multi)
 			break;
