@@ -143,6 +143,15 @@ def rates(rows):
     return table(["per second"] + TITLES, lines)
 
 
+def joins(rows):
+    """What one client costs that comes, and one that comes back."""
+    lines = [[what, cell(rows.get(row, {}).get("pgpushd"), "%.0f", key),
+        cell(rows.get(row, {}).get("pgpushd"), "%.0f", "database_us")]
+        for row, what, key in (("connect", "connect, greet, join", "cpu_us"),
+            ("resume", "the same, and 20 events missed", "cpu_us"))]
+    return table(["CPU-µs for one client", "pgpushd", "PostgreSQL"], lines)
+
+
 def writers(rows):
     lines = []
     for row, flush in (("writers_fast", "0.15 ms"), ("writers_slow", "1 ms")):
@@ -242,7 +251,8 @@ def page(result):
     out += ["## What only pgpushd does", ""] + own(rows)
     out += missed(rows)
     out += ["## Rates", "", "Of the whole: server, load client, feeder and "
-        "PostgreSQL share the cores.", ""] + rates(rows) + writers(rows)
+        "PostgreSQL share the cores.", ""] + rates(rows) + writers(rows) \
+        + joins(rows)
     out += growth(result["series"])
     if result["trouble"]:
         out += ["## What went wrong", ""] + ["- " + " ".join(t.split())[:300]

@@ -86,6 +86,7 @@ def idle(run, server, before, load, database_s):
     if server.name == "pgpushd":
         run.record("connect", server.name, {
             "value": load.setup["ready_per_s"],
+            "cpu_us": load.setup["server_cpu_us_per_handshake"],
             "database_us": database_s / CROWD * 1e6,
             "client_us": load.setup["own_cpu_us_per_handshake"]})
 
@@ -231,12 +232,19 @@ def resume(run, repeat):
         began = time.monotonic()
         server.daemon.start()
         server.process = server.daemon.process
+        backends = run.place.backends()
         with Load(run.place, server, clients, 2) as load:
             got = load.measure(seconds=LIMIT, deliveries=clients * missed)
-            took = got["last_us"] / 1e6 - began
-            run.record("resume", server.name, {"value": took,
-                "lost": clients * missed - got["deliveries"] - got["early"],
-                "dup": got["dup"], "clients": clients})
+            lost = clients * missed - got["deliveries"] - got["early"]
+            if lost or load.setup["dup"] or got["dup"]:
+                raise Trouble("resume: %d lost, %d doubled" % (lost,
+                    load.setup["dup"] + got["dup"]))
+            run.record("resume", server.name, {
+                "value": got["last_us"] / 1e6 - began,
+                "cpu_us": load.setup["server_cpu_us_per_handshake"]
+                + got["server_cpu_s"] / clients * 1e6,
+                "database_us": run.place.used_s(backends) / clients * 1e6,
+                "clients": clients})
 
 
 ALL = {f.__name__: f for f in (fanout, crowd, pairs, latency, writers, drain,
