@@ -57,6 +57,8 @@ class Run:
         self.trouble = []
         self.place = None
         self.load = os.getloadavg()[0]
+        self.commit = run_text("git", "describe", "--always", "--dirty",
+            "--abbrev=12")
 
     def kinds(self, but=None):
         return [s for s in servers.ALL if s.name in self.names
@@ -109,8 +111,7 @@ class Run:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         return {
             "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-            "commit": run_text("git", "describe", "--always", "--dirty",
-                "--abbrev=12"),
+            "commit": self.commit,
             "machine": "%d cores of %s, %.0f GiB, Linux %s" % (os.cpu_count(),
                 cpu_model(), memory / 2 ** 30, platform.release()),
             "versions": self.versions(), "load": self.load,
