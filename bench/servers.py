@@ -216,6 +216,11 @@ class Nchan(Server):
             or "nginx", "-c", conf, "-p", self.dir], self.name,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         listening(self.port, self.process, self.name)
+        until = time.monotonic() + 20
+        while not self.pids():          # the master listens before it forks
+            if time.monotonic() > until:
+                raise Trouble("nginx has no worker: " + tail(self.name))
+            time.sleep(0.02)
 
     def pids(self):
         """The one worker; the master only waits."""
