@@ -1316,16 +1316,6 @@ feed_replica_down(void *arg)
 static const struct pg_ops feed_replica_ops = { feed_replica_up,
 	feed_replica_down, NULL };
 
-static struct event *
-feed_timer_new(struct event_base *base, event_callback_fn fn, struct feed *f)
-{
-	struct event	*ev = evtimer_new(base, fn, f);
-
-	if (ev == NULL)
-		fatal("msg=\"evtimer_new failed\"");
-	return ev;
-}
-
 struct feed *
 feed_new(struct event_base *base, const struct config *cfg, const char *node,
     const struct feed_ops *ops, void *arg)
@@ -1344,11 +1334,11 @@ feed_new(struct event_base *base, const struct config *cfg, const char *node,
 	f->epoch = xstrdup("");
 	f->ring_size = (size_t)cfg->ring_events;
 	f->ring = xcalloc(f->ring_size, sizeof(struct entry *));
-	f->poll_timer = feed_timer_new(base, feed_on_poll, f);
-	f->due_timer = feed_timer_new(base, feed_on_due, f);
-	f->presence_timer = feed_timer_new(base, feed_on_presence, f);
-	f->beat_timer = feed_timer_new(base, feed_on_beat, f);
-	f->heart_timer = feed_timer_new(base, feed_on_heartbeat, f);
+	f->poll_timer = clock_new(base, feed_on_poll, f);
+	f->due_timer = clock_new(base, feed_on_due, f);
+	f->presence_timer = clock_new(base, feed_on_presence, f);
+	f->beat_timer = clock_new(base, feed_on_beat, f);
+	f->heart_timer = clock_new(base, feed_on_heartbeat, f);
 	clock_start(f->beat_timer, BEAT_MS);
 	clock_start(f->heart_timer, cfg->heartbeat_ms);
 	f->main.feed = f->replica.feed = f;

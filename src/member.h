@@ -44,6 +44,9 @@ void	 member_leave_all(struct session *s);
 /* The session's output has room again. */
 void	 member_drained(struct session *s);
 
+/* The session's rooms as a JSON array; the caller frees. */
+char	*member_rooms(struct session *s) __attribute__((warn_unused_result));
+
 /* All rooms of the session are complete up to this id. */
 int64_t	 member_at(struct session *s);
 

@@ -23,7 +23,7 @@ struct room {
 	LIST_HEAD(, member)	 members;	/* never empty for long */
 	int64_t			 newest;	/* id of the last event, or of
 						 * the feed as it appeared */
-	struct catchup		*catchup;	/* hub's; NULL: none */
+	struct catchup		*catchup;	/* member.c's; or NULL */
 	uint32_t		 hash;
 	char			 name[];
 };

@@ -577,10 +577,8 @@ server_start(struct event_base *base, const struct config *config,
 	limits.output_high_bytes = (size_t)cfg->output_high;
 	limits.request_timeout_ms = cfg->auth_timeout_ms;
 	limits.close_timeout_ms = CLOSE_MS;
-	accept_timer = evtimer_new(loop, on_accept_timer, NULL);
-	drain_timer = evtimer_new(loop, on_drain_timer, NULL);
-	if (accept_timer == NULL || drain_timer == NULL)
-		fatal("msg=\"evtimer_new failed\"");
+	accept_timer = clock_new(loop, on_accept_timer, NULL);
+	drain_timer = clock_new(loop, on_drain_timer, NULL);
 	node = node_name();
 	start_modules(keys);
 	while (config_list_next(&pos, address, sizeof(address)))

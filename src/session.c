@@ -32,7 +32,7 @@ struct session {
 	char			*user;		/* owned */
 	char			*claims;	/* owned */
 	void			*data;		/* the command layer's */
-	struct catchup		*catchup;	/* the hub's */
+	struct catchup		*catchup;	/* member.c's */
 	struct seen		*seen;		/* owned; in no order */
 	int64_t			 exp;
 	int64_t			 since;

@@ -115,7 +115,7 @@ struct session	*session_next(const struct session *s);
 void		*session_data(const struct session *s);
 void		 session_set_data(struct session *s, void *data);
 
-/* Its read of the log, if it is of a merged dialect: the hub's. */
+/* Its read of the log, if it is of a merged dialect: member.c's. */
 struct catchup;
 struct catchup	*session_catchup(const struct session *s);
 void		 session_set_catchup(struct session *s, struct catchup *c);
