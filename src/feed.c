@@ -479,6 +479,7 @@ feed_deliver(struct feed *f, const struct pg_result *res, int column)
 		f->ops->entry(f->arg, e);
 		entry_unref(e);
 	}
+	f->ops->complete(f->arg);
 }
 
 /* Moving */

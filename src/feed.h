@@ -27,6 +27,8 @@ struct feed_stamp {
 struct feed_ops {
 	/* The next row; the feed keeps its own reference. */
 	void	(*entry)(void *arg, struct entry *e);
+	/* There are no more rows for now. */
+	void	(*complete)(void *arg);
 	/* A payload of channel pgpush that is no bell. */
 	void	(*notify)(void *arg, const char *payload);
 	/* Rows were purged before they could be handed over, or this is

@@ -187,6 +187,23 @@ member_give(struct member *m, struct entry *e)
 	return true;
 }
 
+void
+member_give_run(struct member *m, struct run *run)
+{
+	size_t	i;
+
+	if (run->is_plain && run->n > 1 && !m->behind &&
+	    run->entries[0]->id > m->last && !session_is_full(m->session)) {
+		m->last = run->entries[run->n - 1]->id;
+		session_send_run(m->session, run);
+		given += run->n;
+		return;
+	}
+	for (i = 0; i < run->n; i++)
+		if (!m->behind && run->entries[i]->id > m->last)
+			(void)member_give(m, run->entries[i]);
+}
+
 static uint32_t
 entry_hash(struct entry *e)
 {

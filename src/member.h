@@ -16,6 +16,7 @@ struct event_base;
 struct feed;
 struct member;
 struct room;
+struct run;
 struct session;
 
 /* The log is read on a connection of its own.  cfg and feed outlive the
@@ -59,6 +60,9 @@ struct room *
  * if it cannot take it now, and is behind.
  */
 bool	 member_give(struct member *m, struct entry *e);
+
+/* The same for a run, to a member that is live and misses what it must. */
+void	 member_give_run(struct member *m, struct run *run);
 
 /* Send it, but not to whom it came from, nor one happening twice. */
 void	 member_send(struct session *s, struct entry *e);

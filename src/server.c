@@ -352,6 +352,13 @@ on_entry(void *arg, struct entry *e)
 }
 
 static void
+on_complete(void *arg)
+{
+	(void)arg;
+	hub_complete();
+}
+
+static void
 on_notify(void *arg, const char *payload)
 {
 	(void)arg;
@@ -422,8 +429,8 @@ on_unknown(void *arg)
 	presence_renew();
 }
 
-static const struct feed_ops feed_ops = { on_entry, on_notify, on_missed,
-	on_ready, on_stamp, on_unknown };
+static const struct feed_ops feed_ops = { on_entry, on_complete, on_notify,
+	on_missed, on_ready, on_stamp, on_unknown };
 static const struct hub_ops hub_ops = { client_revoked, client_kicked,
 	client_config };
 

@@ -228,13 +228,36 @@ session_send(struct session *s, struct frame *f)
 	frame_unref(f);
 }
 
+/* The entry as the dialect has it; the entry's reference. */
+static struct frame *
+entry_frame(struct entry *e, const struct dialect *d)
+{
+	struct frame	**f = &e->frames[d->id];
+
+	if (*f == NULL)
+		*f = d->event(e);
+	return *f;
+}
+
 void
 session_send_entry(struct session *s, struct entry *e)
 {
-	struct frame	**f = &e->frames[s->dialect->id];
+	if (s->conn != NULL)
+		conn_send(s->conn, entry_frame(e, s->dialect));
+}
 
-	if (*f == NULL)
-		*f = s->dialect->event(e);
+void
+session_send_run(struct session *s, struct run *run)
+{
+	struct frame	**f = &run->frames[s->dialect->id],
+			 *each[RUN_MAX];
+	size_t		  i;
+
+	if (*f == NULL) {
+		for (i = 0; i < run->n; i++)
+			each[i] = entry_frame(run->entries[i], s->dialect);
+		*f = frame_join(each, run->n);
+	}
 	if (s->conn != NULL)
 		conn_send(s->conn, *f);
 }

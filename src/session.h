@@ -132,6 +132,8 @@ void		 session_close(struct session *s, int code,
 void		 session_send(struct session *s, struct frame *f);
 /* Send the entry in the session's dialect. */
 void		 session_send_entry(struct session *s, struct entry *e);
+/* Send all entries of the run as one piece. */
+void		 session_send_run(struct session *s, struct run *run);
 /* Too much output is waiting to send more of what can wait. */
 bool		 session_is_full(const struct session *s);
 
