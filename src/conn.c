@@ -6,8 +6,8 @@
  * Output is a queue of frames held by reference.  A connection with something
  * new to write is dirty; at the end of a turn of the loop the dirty ones are
  * written, each with one system call, and only a full socket asks for a write
- * event.  If they are many they are written in slices, one in each turn; what
- * becomes dirty meanwhile goes first, so that a fan-out to thousands holds up
+ * event.  If they are many they are written in slices, one in each turn, and
+ * those that only have something from a fan-out to many go last: so it holds up
  * nobody else.
  * Who is over the high-water mark is not read until he has read: so the answers
  * to his pings and questions cannot pile up.
@@ -35,7 +35,7 @@
 #define IOV_COUNT	64
 #define OUT_FEW		2		/* frames queued without memory */
 #define FLUSH_SLICE	256		/* connections written in a turn */
-#define FLUSH_LATE	64		/* of these at least so many late ones */
+#define FLUSH_LATE	64		/* and at least so many late ones */
 #define REASON_MAX	(WS_CONTROL_MAX - 2)
 
 enum conn_state {
@@ -114,7 +114,7 @@ struct conn {
 
 static struct event_base	*loop;
 static struct event		*flush_event;	/* writes and frees */
-static struct event		*late_timer;	/* the next slice */
+static struct event		*slice_timer;	/* the next slice */
 static struct conn_list		 conns = TAILQ_HEAD_INITIALIZER(conns);
 static struct conn_list		 dead = TAILQ_HEAD_INITIALIZER(dead);
 static struct conn_list		 dirty = TAILQ_HEAD_INITIALIZER(dirty);
@@ -221,14 +221,18 @@ conn_free(struct conn *c)
 }
 
 static void
-conn_mark_dirty(struct conn *c)
+conn_mark_dirty(struct conn *c, enum conn_due due)
 {
-	if (c->due != DUE_NOT || c->want_write)
+	if (c->due == due || c->due == DUE_NOW || c->want_write)
 		return;
-	if (TAILQ_EMPTY(&dirty))
+	if (TAILQ_EMPTY(&dirty) && TAILQ_EMPTY(&late))
 		event_active(flush_event, EV_TIMEOUT, 1);
-	c->due = DUE_NOW;
-	TAILQ_INSERT_TAIL(&dirty, c, due_entry);
+	conn_not_due(c);
+	c->due = due;
+	if (due == DUE_NOW)
+		TAILQ_INSERT_TAIL(&dirty, c, due_entry);
+	else
+		TAILQ_INSERT_TAIL(&late, c, due_entry);
 }
 
 /* Write at most max of a list; returns how many there were. */
@@ -256,12 +260,9 @@ conn_flush(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	n = conn_flush_list(&dirty, FLUSH_SLICE);
-	TAILQ_FOREACH(c, &dirty, due_entry)
-		c->due = DUE_LATE;
-	TAILQ_CONCAT(&late, &dirty, due_entry);
 	(void)conn_flush_list(&late, FLUSH_SLICE - n + FLUSH_LATE);
-	if (!TAILQ_EMPTY(&late))
-		clock_start(late_timer, 0);
+	if (!TAILQ_EMPTY(&dirty) || !TAILQ_EMPTY(&late))
+		clock_start(slice_timer, 0);
 	while ((c = TAILQ_FIRST(&dead)) != NULL) {
 		TAILQ_REMOVE(&dead, c, entry);
 		conn_free(c);
@@ -289,7 +290,7 @@ conn_grow_output(struct conn *c)
 }
 
 static void
-conn_queue(struct conn *c, struct frame *f)
+conn_queue(struct conn *c, struct frame *f, enum conn_due due)
 {
 	if (c->out_head + c->out_n == c->out_cap)
 		conn_grow_output(c);
@@ -301,7 +302,7 @@ conn_queue(struct conn *c, struct frame *f)
 		if (c->want_write)	/* else conn_write is to come */
 			conn_arm(c);
 	}
-	conn_mark_dirty(c);
+	conn_mark_dirty(c, due);
 }
 
 static int
@@ -387,7 +388,7 @@ conn_send_frame(struct conn *c, uint8_t opcode, const uint8_t *p, size_t len)
 {
 	struct frame	*f = frame_make(opcode, p, len);
 
-	conn_queue(c, f);
+	conn_queue(c, f, DUE_NOW);
 	frame_unref(f);
 }
 
@@ -398,7 +399,7 @@ conn_send_text(struct conn *c, char *text)
 
 	memcpy(f->data, text, f->len);
 	free(text);
-	conn_queue(c, f);
+	conn_queue(c, f, DUE_NOW);
 	frame_unref(f);
 }
 
@@ -443,7 +444,7 @@ conn_end_stream(struct conn *c, int code, const char *reason)
 {
 	conn_set_state(c, CONN_LINGER, reason);
 	clock_start(&c->timer, c->limits->close_timeout_ms);
-	conn_mark_dirty(c);
+	conn_mark_dirty(c, DUE_NOW);
 	conn_arm(c);
 	conn_tell_closed(c, code);
 }
@@ -456,7 +457,7 @@ conn_fail(struct conn *c, int code, const char *why)
 		conn_begin_close(c, CONN_LINGER, code, why);
 	else if (c->state == CONN_CLOSING) {
 		conn_set_state(c, CONN_LINGER, why);
-		conn_mark_dirty(c);
+		conn_mark_dirty(c, DUE_NOW);
 	}
 }
 
@@ -468,7 +469,7 @@ conn_got_close(struct conn *c, const uint8_t *p, size_t len)
 
 	if (c->state == CONN_CLOSING) {
 		conn_set_state(c, CONN_LINGER, "close answered");
-		conn_mark_dirty(c);
+		conn_mark_dirty(c, DUE_NOW);
 		return;
 	}
 	if (len >= 2)
@@ -794,7 +795,7 @@ conn_init(struct event_base *base)
 {
 	loop = base;
 	flush_event = clock_new(base, conn_flush, NULL);
-	late_timer = clock_new(base, conn_flush, NULL);
+	slice_timer = clock_new(base, conn_flush, NULL);
 }
 
 void
@@ -806,8 +807,8 @@ conn_exit(void)
 		conn_drop(c, CLOSE_ABNORMAL, "exit");
 	conn_flush(-1, 0, NULL);
 	event_free(flush_event);
-	event_free(late_timer);
-	flush_event = late_timer = NULL;
+	event_free(slice_timer);
+	flush_event = slice_timer = NULL;
 }
 
 size_t
@@ -939,10 +940,16 @@ conn_upgrade(struct conn *c, const struct http_request *req,
 }
 
 void
-conn_send(struct conn *c, struct frame *f)
+conn_send(struct conn *c, struct frame *f, bool is_late)
 {
 	if (conn_is_live(c))
-		conn_queue(c, f);
+		conn_queue(c, f, is_late ? DUE_LATE : DUE_NOW);
+}
+
+void
+conn_hold(struct conn *c)
+{
+	conn_not_due(c);
 }
 
 struct frame *

@@ -63,7 +63,7 @@ hub_signal(struct entry *e)
 		s = m->session;
 		if (!m->behind && !session_is_full(s) &&
 		    session_mark(s, signals))
-			member_send(s, e);
+			member_send(m, e);
 	}
 }
 

@@ -125,13 +125,15 @@ static void	catchup_run(void);
 /* Giving */
 
 void
-member_send(struct session *s, struct entry *e)
+member_send(struct member *m, struct entry *e)
 {
+	struct session	*s = m->session;
+
 	if (e->origin[0] != '\0' && strcmp(e->origin, session_id(s)) == 0)
 		return;
 	if (e->dup[0] != '\0' && session_seen(s, e->dup, e->id))
 		return;
-	session_send_entry(s, e);
+	session_send_entry(s, e, room_is_large(m->room));
 }
 
 /*
@@ -182,7 +184,7 @@ member_give(struct member *m, struct entry *e)
 		return false;
 	}
 	m->last = e->id;
-	member_send(m->session, e);
+	member_send(m, e);
 	given++;
 	return true;
 }
@@ -195,7 +197,7 @@ member_give_run(struct member *m, struct run *run)
 	if (run->is_plain && run->n > 1 && !m->behind &&
 	    run->entries[0]->id > m->last && !session_is_full(m->session)) {
 		m->last = run->entries[run->n - 1]->id;
-		session_send_run(m->session, run);
+		session_send_run(m->session, run, room_is_large(m->room));
 		given += run->n;
 		return;
 	}

@@ -65,7 +65,7 @@ bool	 member_give(struct member *m, struct entry *e);
 void	 member_give_run(struct member *m, struct run *run);
 
 /* Send it, but not to whom it came from, nor one happening twice. */
-void	 member_send(struct session *s, struct entry *e);
+void	 member_send(struct member *m, struct entry *e);
 
 /* Tell the session that each of its rooms begins anew at the position. */
 void	 member_reset_all(struct session *s);

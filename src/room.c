@@ -18,6 +18,7 @@
 #include "xmalloc.h"
 
 #define MIN_BUCKETS	256
+#define LARGE		256		/* members */
 
 LIST_HEAD(bucket, room);
 
@@ -84,6 +85,7 @@ room_create(const char *name, uint32_t hash, int64_t newest)
 	r->newest = newest;
 	r->catchup = NULL;
 	r->hash = hash;
+	r->nmembers = 0;
 	memcpy(r->name, name, strlen(name) + 1);
 	LIST_INSERT_HEAD(room_bucket(hash), r, entry);
 	nrooms++;
@@ -118,6 +120,7 @@ room_join(const char *name, struct session *s, int64_t last, int64_t newest)
 		m->room = room_create(name, hash, newest);
 	m->session = s;
 	m->last = last;
+	m->room->nmembers++;
 	LIST_INSERT_HEAD(&m->room->members, m, by_room);
 	LIST_INSERT_HEAD(session_members(s), m, by_session);
 	return m;
@@ -130,6 +133,7 @@ room_leave(struct member *m)
 
 	LIST_REMOVE(m, by_session);
 	LIST_REMOVE(m, by_room);
+	r->nmembers--;
 	free(m);
 
 	if (LIST_EMPTY(&r->members)) {
@@ -137,6 +141,12 @@ room_leave(struct member *m)
 		nrooms--;
 		free(r);
 	}
+}
+
+bool
+room_is_large(const struct room *r)
+{
+	return r->nmembers > LARGE;
 }
 
 size_t

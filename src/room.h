@@ -25,6 +25,7 @@ struct room {
 						 * the feed as it appeared */
 	struct catchup		*catchup;	/* member.c's; or NULL */
 	uint32_t		 hash;
+	uint32_t		 nmembers;
 	char			 name[];
 };
 
@@ -59,6 +60,9 @@ struct member	*room_join(const char *name, struct session *s, int64_t last,
 		    int64_t newest);
 /* End a membership, and its room's if that was the last. */
 void		 room_leave(struct member *m);
+
+/* So many members that others should not wait for them all. */
+bool		 room_is_large(const struct room *r);
 
 /* How many rooms the session is in. */
 size_t		 room_count(struct session *s);

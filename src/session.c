@@ -224,7 +224,7 @@ session_send(struct session *s, struct frame *f)
 	if (f == NULL)
 		return;
 	if (s->conn != NULL)
-		conn_send(s->conn, f);
+		conn_send(s->conn, f, false);
 	frame_unref(f);
 }
 
@@ -240,14 +240,14 @@ entry_frame(struct entry *e, const struct dialect *d)
 }
 
 void
-session_send_entry(struct session *s, struct entry *e)
+session_send_entry(struct session *s, struct entry *e, bool is_late)
 {
 	if (s->conn != NULL)
-		conn_send(s->conn, entry_frame(e, s->dialect));
+		conn_send(s->conn, entry_frame(e, s->dialect), is_late);
 }
 
 void
-session_send_run(struct session *s, struct run *run)
+session_send_run(struct session *s, struct run *run, bool is_late)
 {
 	struct frame	**f = &run->frames[s->dialect->id],
 			 *each[RUN_MAX];
@@ -259,7 +259,7 @@ session_send_run(struct session *s, struct run *run)
 		*f = frame_join(each, run->n);
 	}
 	if (s->conn != NULL)
-		conn_send(s->conn, *f);
+		conn_send(s->conn, *f, is_late);
 }
 
 bool

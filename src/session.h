@@ -130,10 +130,12 @@ void		 session_close(struct session *s, int code,
 
 /* Send a frame and drop the caller's reference; NULL is allowed. */
 void		 session_send(struct session *s, struct frame *f);
-/* Send the entry in the session's dialect. */
-void		 session_send_entry(struct session *s, struct entry *e);
+/* Send the entry in the session's dialect; is_late as for conn_send. */
+void		 session_send_entry(struct session *s, struct entry *e,
+		    bool is_late);
 /* Send all entries of the run as one piece. */
-void		 session_send_run(struct session *s, struct run *run);
+void		 session_send_run(struct session *s, struct run *run,
+		    bool is_late);
 /* Too much output is waiting to send more of what can wait. */
 bool		 session_is_full(const struct session *s);
 

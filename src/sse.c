@@ -306,7 +306,7 @@ send_text(struct conn *c, char *text)
 {
 	struct frame	*f = frame_of_text(text);
 
-	conn_send(c, f);
+	conn_send(c, f, false);
 	frame_unref(f);
 }
 
