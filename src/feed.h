@@ -77,6 +77,9 @@ bool		 feed_is_gone(const struct feed *f);
  */
 int64_t		 feed_ring_after(const struct feed *f, int64_t id);
 struct entry	*feed_ring_get(const struct feed *f, int64_t index);
+/* The first index from this one on whose room has that hash, or the end. */
+int64_t		 feed_ring_find(const struct feed *f, int64_t index,
+		    uint32_t hash);
 
 /*
  * The columns of a row of the log for feed_entry_from_row, which makes an

@@ -395,10 +395,13 @@ member_serve_ring(struct member *m, int64_t index)
 {
 	struct entry	*e;
 
-	while ((e = feed_ring_get(feed, index++)) != NULL)
+	for (;; index++) {
+		index = feed_ring_find(feed, index, m->room->hash);
+		if ((e = feed_ring_get(feed, index)) == NULL)
+			return true;
 		if (entry_is_in(e, m->room) && !member_give(m, e))
 			return false;
-	return true;
+	}
 }
 
 /* The session's member in the room of an entry, or NULL. */
