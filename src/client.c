@@ -1303,8 +1303,12 @@ client_revoked(const char *room, const char *user)
 		TAILQ_FOREACH(q, &requests, entry)
 			if (session_is_user(q->session, user))
 				q->is_void = true;
-	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
-		if (session_is_user(s, user))
+	if (user[0] != '\0')
+		for (s = session_of(user); s != NULL; s = session_of_next(s))
+			client_forget(client_of(s), room);
+	else
+		for (s = TAILQ_FIRST(&sessions); s != NULL;
+		    s = session_next(s))
 			client_forget(client_of(s), room);
 }
 

@@ -30,7 +30,7 @@
 #include "feed.h"
 #include "log.h"
 #include "pg.h"
-#include "room.h"
+#include "table.h"
 #include "xmalloc.h"
 
 #define BEAT_MS			1000	/* stamps, and tries to lead */
@@ -347,7 +347,7 @@ ring_add(struct feed *f, struct entry *e)
 		ring_drop_oldest(f);
 	slot = ring_slot(f, f->ring_n++);
 	f->ring[slot] = entry_ref(e);
-	f->ring_hashes[slot] = e->hash = room_hash(e->room);
+	f->ring_hashes[slot] = e->hash = table_hash(e->room);
 	f->ring_bytes += e->bytes;
 	while (f->ring_n > 0 && f->ring_bytes > (size_t)f->cfg->ring_bytes)
 		ring_drop_oldest(f);

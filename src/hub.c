@@ -106,10 +106,8 @@ hub_kick(const struct entry *e)
 	struct session	*s, *next;
 	struct member	*m;
 
-	for (s = TAILQ_FIRST(&sessions); s != NULL; s = next) {
-		next = session_next(s);
-		if (strcmp(e->user, session_user(s)) != 0)
-			continue;
+	for (s = session_of(e->user); s != NULL; s = next) {
+		next = session_of_next(s);
 		LIST_FOREACH(m, session_members(s), by_session)
 			member_tell_left(m, "kicked");
 		member_leave_all(s);
@@ -196,5 +194,4 @@ hub_init(const struct config *config, const struct hub_ops *hub_ops)
 {
 	cfg = config;
 	ops = hub_ops;
-	room_init();
 }

@@ -33,6 +33,7 @@
 #include "proto.h"
 #include "room.h"
 #include "session.h"
+#include "table.h"
 #include "xmalloc.h"
 
 #define RETRY_MS	1000		/* after a read that failed */
@@ -210,7 +211,7 @@ static uint32_t
 entry_hash(struct entry *e)
 {
 	if (e->hash == 0)
-		e->hash = room_hash(e->room);
+		e->hash = table_hash(e->room);
 	return e->hash;
 }
 
@@ -223,7 +224,7 @@ member_room(struct entry *e)
 static bool
 entry_is_in(struct entry *e, const struct room *r)
 {
-	return entry_hash(e) == r->hash && strcmp(e->room, r->name) == 0;
+	return entry_hash(e) == r->link.hash && strcmp(e->room, r->name) == 0;
 }
 
 /* Catching up: who waits for a read */
@@ -396,7 +397,7 @@ member_serve_ring(struct member *m, int64_t index)
 	struct entry	*e;
 
 	for (;; index++) {
-		index = feed_ring_find(feed, index, m->room->hash);
+		index = feed_ring_find(feed, index, m->room->link.hash);
 		if ((e = feed_ring_get(feed, index)) == NULL)
 			return true;
 		if (entry_is_in(e, m->room) && !member_give(m, e))

@@ -33,6 +33,7 @@
 #include "session.h"
 #include "sock.h"
 #include "sse.h"
+#include "table.h"
 #include "web.h"
 #include "ws.h"
 #include "xmalloc.h"
@@ -558,6 +559,7 @@ start_modules(const struct token_keys *keys)
 	struct pg_settings	set = { "query", cfg->database,
 	    cfg->reconnect_min_ms, cfg->reconnect_max_ms, QUERY_STALL_MS };
 
+	table_init();
 	conn_init(loop);
 	feed = feed_new(loop, cfg, node, &feed_ops, NULL);
 	query = pg_new(loop, &set, &query_ops, NULL);

@@ -14,6 +14,7 @@
 #include "frame.h"
 #include "log.h"
 #include "session.h"
+#include "table.h"
 #include "xmalloc.h"
 
 #define SEEN_MIN	16		/* happenings remembered */
@@ -26,6 +27,8 @@ struct seen {
 
 struct session {
 	TAILQ_ENTRY(session)	 entry;		/* on sessions if listed */
+	struct link		 by_id;		/* the same */
+	struct link		 by_user;
 	struct session_members	 members;
 	const struct dialect	*dialect;
 	struct conn		*conn;		/* NULL after the end */
@@ -44,6 +47,8 @@ struct session {
 };
 
 struct session_list	sessions = TAILQ_HEAD_INITIALIZER(sessions);
+static struct table	ids;
+static struct table	users;
 
 static void
 make_id(char id[SESSION_ID_LEN + 1])
@@ -107,16 +112,62 @@ void
 session_begin(struct session *s)
 {
 	TAILQ_INSERT_TAIL(&sessions, s, entry);
+	table_add(&ids, &s->by_id, table_hash(s->id));
+	table_add(&users, &s->by_user, table_hash(s->user));
 	s->listed = true;
 }
 
 void
 session_end(struct session *s)
 {
-	if (s->listed)
+	if (s->listed) {
 		TAILQ_REMOVE(&sessions, s, entry);
+		table_remove(&ids, &s->by_id);
+		table_remove(&users, &s->by_user);
+	}
 	s->listed = false;
 	s->conn = NULL;
+}
+
+struct session *
+session_find(const char *id)
+{
+	struct link	*l;
+	struct session	*s;
+
+	for (l = table_first(&ids, table_hash(id)); l != NULL;
+	    l = table_next(l)) {
+		s = table_object(l, struct session, by_id);
+		if (strcmp(s->id, id) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+/* From a link on, the first that is of that user. */
+static struct session *
+session_of_link(struct link *l, const char *user)
+{
+	struct session	*s;
+
+	for (; l != NULL; l = table_next(l)) {
+		s = table_object(l, struct session, by_user);
+		if (strcmp(s->user, user) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+struct session *
+session_of(const char *user)
+{
+	return session_of_link(table_first(&users, table_hash(user)), user);
+}
+
+struct session *
+session_of_next(const struct session *s)
+{
+	return session_of_link(table_next(&s->by_user), s->user);
 }
 
 const char *

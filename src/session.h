@@ -79,6 +79,12 @@ TAILQ_HEAD(session_list, session);
 /* All sessions that have been welcomed and have not ended. */
 extern struct session_list sessions;
 
+/* The welcomed session of that id, or NULL. */
+struct session	*session_find(const char *id);
+/* The first of that user's, and the next one. */
+struct session	*session_of(const char *user);
+struct session	*session_of_next(const struct session *s);
+
 /*
  * A session on a connection, with one reference: the connection's.  The id is
  * made here.  Whoever waits for an answer on its behalf holds another.

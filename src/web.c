@@ -253,11 +253,8 @@ user_of(const char *token)
 static struct session *
 find_stream(const char *id, const char *user)
 {
-	struct session	*s;
+	struct session	*s = session_find(id);
 
-	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
-		if (strcmp(session_id(s), id) == 0)
-			break;
 	return s != NULL && session_dialect(s)->merged &&
 	    strcmp(user, session_user(s)) == 0 ? s : NULL;
 }
