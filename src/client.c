@@ -159,12 +159,6 @@ refuse(struct session *s, const char *ref, const char *code,
 	session_send(s, session_dialect(s)->error(ref, code, message));
 }
 
-static void
-end(struct session *s, int code, const char *reason)
-{
-	session_close(s, code, reason);
-}
-
 /* Revokes that requests under way may have to know of */
 
 static void
@@ -562,11 +556,12 @@ on_greeted(void *arg, const struct pg_result *res)
 		return;
 	}
 	if (!pg_ok(res))
-		end(s, CLOSE_TRY_LATER, "no database");
+		session_close(s, CLOSE_TRY_LATER, "no database");
 	else if (pg_true(res, 0, 0))
-		end(s, CLOSE_FORBIDDEN, "user not found");
+		session_close(s, CLOSE_FORBIDDEN, "user not found");
 	else if (forbidden_room(res) != NULL)
-		end(s, CLOSE_FORBIDDEN, "not allowed in one of the rooms");
+		session_close(s, CLOSE_FORBIDDEN,
+		    "not allowed in one of the rooms");
 	else if (session_dialect(s)->is_brief)
 		admit(s);
 	else {
@@ -599,7 +594,7 @@ request_greet(struct request *q)
 	request_begin(q);
 	if (!feed_is_ready(feed) ||
 	    pg_send(query, stmt, params, on_greeted, q) == -1) {
-		end(s, CLOSE_TRY_LATER, "no database");
+		session_close(s, CLOSE_TRY_LATER, "no database");
 		request_end(q);
 	}
 	free(ctx);
@@ -628,7 +623,7 @@ client_authenticate(struct session *s, const char *token, size_t len,
 	struct token	t;
 
 	if (check_token(s, token, len, &t) == -1) {
-		end(s, CLOSE_UNAUTHORIZED, "bad token");
+		session_close(s, CLOSE_UNAUTHORIZED, "bad token");
 		return;
 	}
 	session_identify(s, t.user, t.claims, t.exp);
@@ -662,7 +657,7 @@ client_refresh(struct session *s, struct command *cmd)
 		return;
 	}
 	if (strcmp(t.user, session_user(s)) != 0)
-		end(s, CLOSE_FORBIDDEN, "another user");
+		session_close(s, CLOSE_FORBIDDEN, "another user");
 	else {
 		session_identify(s, t.user, t.claims, t.exp);
 		client_of(s)->warned = false;
@@ -1071,7 +1066,7 @@ client_is_too_fast(struct session *s, const struct command *cmd)
 	if (bursts == 1)
 		refuse(s, cmd->ref, "rate_limited", "too many messages");
 	else if (bursts > 1)
-		end(s, CLOSE_POLICY, "too many messages");
+		session_close(s, CLOSE_POLICY, "too many messages");
 	return bursts > 0;
 }
 
@@ -1085,7 +1080,8 @@ client_command(struct session *s, struct command *cmd)
 	switch (cl->state) {
 	case CLIENT_NEW:
 		if (cmd->type != COMMAND_AUTH)
-			end(s, CLOSE_UNAUTHORIZED, "auth comes first");
+			session_close(s, CLOSE_UNAUTHORIZED,
+			    "auth comes first");
 		else
 			client_authenticate(s, cmd->token, strlen(cmd->token),
 			    cmd);
@@ -1172,22 +1168,22 @@ client_tick(struct session *s)
 	int64_t		 now = clock_ms(), next, alive;
 
 	if (cl->state != CLIENT_LIVE) {
-		end(s, CLOSE_AUTH_TIMEOUT, "no auth in time");
+		session_close(s, CLOSE_AUTH_TIMEOUT, "no auth in time");
 		return;
 	}
 	if (session_dialect(s)->is_brief) {
-		end(s, CLOSE_TRY_LATER, "no answer in time");
+		session_close(s, CLOSE_TRY_LATER, "no answer in time");
 		return;
 	}
 	if ((alive = client_alive_ms(s)) == 0) {
 		if (conn_is_full(c))
-			end(s, CLOSE_TRY_LATER, "not reading");
+			session_close(s, CLOSE_TRY_LATER, "not reading");
 		else
-			end(s, CLOSE_GOING_AWAY, "no sign of life");
+			session_close(s, CLOSE_GOING_AWAY, "no sign of life");
 		return;
 	}
 	if ((next = client_token_ms(s)) == 0) {
-		end(s, CLOSE_UNAUTHORIZED, "token expired");
+		session_close(s, CLOSE_UNAUTHORIZED, "token expired");
 		return;
 	}
 	client_ping(s, now);
@@ -1222,24 +1218,18 @@ on_disconnected(void *arg, const char *answer)
 static void
 tell_disconnect(struct session *s)
 {
-	struct text	 t = { NULL, 0, 0 };
-	struct member	*m;
-	const char	*comma = "";
+	char	*rooms, *data;
 
 	if (handler_find("disconnect") == NULL)
 		return;
-	text_add(&t, "{\"rooms\":[");
-	LIST_FOREACH(m, session_members(s), by_session) {
-		text_add(&t, comma);
-		text_add_string(&t, m->room->name);
-		comma = ",";
-	}
-	text_add(&t, "]}");
-	if (handler_call(s, "disconnect", NULL, t.buf, NULL, on_disconnected,
+	rooms = member_rooms(s);
+	data = xasprintf("{\"rooms\":%s}", rooms);
+	if (handler_call(s, "disconnect", NULL, data, NULL, on_disconnected,
 	    NULL) == -1)
 		log_info("msg=\"disconnect handler not called\" session=%s",
 		    session_id(s));
-	free(t.buf);
+	free(rooms);
+	free(data);
 }
 
 void
@@ -1313,15 +1303,19 @@ client_revoked(const char *room, const char *user)
 		TAILQ_FOREACH(q, &requests, entry)
 			if (session_is_user(q->session, user))
 				q->is_void = true;
-	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
-		if (session_is_user(s, user))
+	if (user[0] != '\0')
+		for (s = session_of(user); s != NULL; s = session_of_next(s))
+			client_forget(client_of(s), room);
+	else
+		for (s = TAILQ_FIRST(&sessions); s != NULL;
+		    s = session_next(s))
 			client_forget(client_of(s), room);
 }
 
 void
 client_kicked(struct session *s)
 {
-	end(s, CLOSE_FORBIDDEN, "kicked");
+	session_close(s, CLOSE_FORBIDDEN, "kicked");
 }
 
 void

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "log.h"
 
 int64_t
 clock_ms(void)
@@ -16,6 +17,16 @@ clock_ms(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+struct event *
+clock_new(struct event_base *base, event_callback_fn fn, void *arg)
+{
+	struct event	*timer = evtimer_new(base, fn, arg);
+
+	if (timer == NULL)
+		fatal("msg=\"evtimer_new failed\"");
+	return timer;
 }
 
 void

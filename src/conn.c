@@ -4,8 +4,11 @@
  * Connections.  Input is read into one buffer shared by all; a connection owns
  * bytes only while a request head, a frame header or a message is incomplete.
  * Output is a queue of frames held by reference.  A connection with something
- * new to write is dirty; once in a turn of the loop all dirty ones are written,
- * each with one system call, and only a full socket asks for a write event.
+ * new to write is dirty; at the end of a turn of the loop the dirty ones are
+ * written, each with one system call, and only a full socket asks for a write
+ * event.  If they are many they are written in slices, one in each turn, and
+ * those that only have something from a fan-out to many go last: so it holds up
+ * nobody else.
  * Who is over the high-water mark is not read until he has read: so the answers
  * to his pings and questions cannot pile up.
  * A connection that has ended is freed at the end of the turn, never under its
@@ -30,6 +33,9 @@
 
 #define READ_SIZE	65536
 #define IOV_COUNT	64
+#define OUT_FEW		2		/* frames queued without memory */
+#define FLUSH_SLICE	256		/* connections written in a turn */
+#define FLUSH_LATE	64		/* and at least so many late ones */
 #define REASON_MAX	(WS_CONTROL_MAX - 2)
 
 enum conn_state {
@@ -48,20 +54,38 @@ static const char *const state_names[] = {
 	"dead"
 };
 
+enum conn_due {
+	DUE_NOT,		/* nothing new to write */
+	DUE_NOW,		/* on dirty */
+	DUE_LATE,		/* on late */
+};
+
 TAILQ_HEAD(conn_list, conn);
 
+/* What a fan-out touches stands first, close together. */
 struct conn {
-	const struct conn_ops	 *ops;		/* outlives us */
 	const struct conn_limits *limits;	/* outlives us */
-	void			 *owner;
-	uint64_t		  id;
-	int64_t			  last_life_ms;
-	struct sock		  sock;
 	enum conn_state		  state;
+	enum conn_due		  due;
 	bool			  full;
 	bool			  want_write;	/* the socket was full */
 	short			  armed;	/* what the loop was asked */
-	bool			  is_dirty;
+	TAILQ_ENTRY(conn)	  due_entry;	/* on dirty or on late */
+
+	/* output */
+	struct frame		**out;		/* few, or owned */
+	uint32_t		  out_head;	/* where it begins */
+	uint32_t		  out_n;
+	uint32_t		  out_cap;
+	size_t			  out_off;	/* written of the first frame */
+	size_t			  out_bytes;
+	struct frame		 *few[OUT_FEW];
+	struct sock		  sock;
+
+	const struct conn_ops	 *ops;		/* outlives us */
+	void			 *owner;
+	uint64_t		  id;
+	int64_t			  last_life_ms;
 	bool			  told;		/* ops->closed was called */
 	bool			  sent_fin;
 	bool			  is_head;	/* the request: no body out */
@@ -69,7 +93,6 @@ struct conn {
 	struct event		  ev;
 	struct event		  timer;
 	TAILQ_ENTRY(conn)	  entry;	/* on conns or on dead */
-	TAILQ_ENTRY(conn)	  dirty_entry;
 
 	/* input */
 	uint8_t			 *in;		/* owned; an incomplete head, or
@@ -86,22 +109,16 @@ struct conn {
 	size_t			  msg_len;
 	size_t			  msg_cap;
 
-	/* output */
-	struct frame		**out;		/* owned; from out_head */
-	uint32_t		  out_head;
-	uint32_t		  out_n;
-	uint32_t		  out_cap;
-	size_t			  out_off;	/* written of the first frame */
-	size_t			  out_bytes;
-
 	char			  peer[SOCK_NAME_MAX];
 };
 
 static struct event_base	*loop;
 static struct event		*flush_event;	/* writes and frees */
+static struct event		*slice_timer;	/* the next slice */
 static struct conn_list		 conns = TAILQ_HEAD_INITIALIZER(conns);
 static struct conn_list		 dead = TAILQ_HEAD_INITIALIZER(dead);
 static struct conn_list		 dirty = TAILQ_HEAD_INITIALIZER(dirty);
+static struct conn_list		 late = TAILQ_HEAD_INITIALIZER(late);
 static size_t			 nconns;
 static uint64_t			 last_id;
 static uint8_t			 read_buf[HTTP_MAX_HEAD + READ_SIZE];
@@ -174,17 +191,28 @@ conn_free_output(struct conn *c)
 
 	for (i = 0; i < c->out_n; i++)
 		frame_unref(c->out[c->out_head + i]);
-	free(c->out);
-	c->out = NULL;
-	c->out_head = c->out_n = c->out_cap = 0;
+	if (c->out != c->few)
+		free(c->out);
+	c->out = c->few;
+	c->out_cap = OUT_FEW;
+	c->out_head = c->out_n = 0;
 	c->out_off = c->out_bytes = 0;
+}
+
+static void
+conn_not_due(struct conn *c)
+{
+	if (c->due == DUE_NOW)
+		TAILQ_REMOVE(&dirty, c, due_entry);
+	else if (c->due == DUE_LATE)
+		TAILQ_REMOVE(&late, c, due_entry);
+	c->due = DUE_NOT;
 }
 
 static void
 conn_free(struct conn *c)
 {
-	if (c->is_dirty)
-		TAILQ_REMOVE(&dirty, c, dirty_entry);
+	conn_not_due(c);
 	conn_free_output(c);
 	free(c->in);
 	free(c->msg);
@@ -193,30 +221,48 @@ conn_free(struct conn *c)
 }
 
 static void
-conn_mark_dirty(struct conn *c)
+conn_mark_dirty(struct conn *c, enum conn_due due)
 {
-	if (c->is_dirty || c->want_write)
+	if (c->due == due || c->due == DUE_NOW || c->want_write)
 		return;
-	if (TAILQ_EMPTY(&dirty))
+	if (TAILQ_EMPTY(&dirty) && TAILQ_EMPTY(&late))
 		event_active(flush_event, EV_TIMEOUT, 1);
-	c->is_dirty = true;
-	TAILQ_INSERT_TAIL(&dirty, c, dirty_entry);
+	conn_not_due(c);
+	c->due = due;
+	if (due == DUE_NOW)
+		TAILQ_INSERT_TAIL(&dirty, c, due_entry);
+	else
+		TAILQ_INSERT_TAIL(&late, c, due_entry);
+}
+
+/* Write at most max of a list; returns how many there were. */
+static int
+conn_flush_list(const struct conn_list *list, int max)
+{
+	struct conn	*c;
+	int		 n;
+
+	for (n = 0; n < max && (c = TAILQ_FIRST(list)) != NULL; n++) {
+		conn_not_due(c);
+		if (c->state != CONN_DEAD)
+			conn_write(c);
+	}
+	return n;
 }
 
 static void
-conn_flush_all(evutil_socket_t fd, short what, void *arg)
+conn_flush(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn	*c;
+	int		 n;
 
 	(void)fd;
 	(void)what;
 	(void)arg;
-	while ((c = TAILQ_FIRST(&dirty)) != NULL) {
-		TAILQ_REMOVE(&dirty, c, dirty_entry);
-		c->is_dirty = false;
-		if (c->state != CONN_DEAD)
-			conn_write(c);
-	}
+	n = conn_flush_list(&dirty, FLUSH_SLICE);
+	(void)conn_flush_list(&late, FLUSH_SLICE - n + FLUSH_LATE);
+	if (!TAILQ_EMPTY(&dirty) || !TAILQ_EMPTY(&late))
+		clock_start(slice_timer, 0);
 	while ((c = TAILQ_FIRST(&dead)) != NULL) {
 		TAILQ_REMOVE(&dead, c, entry);
 		conn_free(c);
@@ -225,20 +271,29 @@ conn_flush_all(evutil_socket_t fd, short what, void *arg)
 
 /* Output */
 
+/* Make room for one more frame at the end. */
 static void
-conn_queue(struct conn *c, struct frame *f)
+conn_grow_output(struct conn *c)
 {
-	if (c->out_head + c->out_n == c->out_cap) {
-		if (c->out_head > 0) {
-			memmove(c->out, c->out + c->out_head,
-			    c->out_n * sizeof(struct frame *));
-			c->out_head = 0;
-		} else {
-			c->out_cap = c->out_cap == 0 ? 8 : c->out_cap * 2;
-			c->out = xrealloc(c->out,
-			    c->out_cap * sizeof(struct frame *));
-		}
+	struct frame	**out = c->out;
+
+	if (c->out_head == 0) {
+		c->out_cap *= 4;
+		out = xmalloc(c->out_cap * sizeof(struct frame *));
 	}
+	memmove(out, c->out + c->out_head,
+	    c->out_n * sizeof(struct frame *));
+	if (out != c->out && c->out != c->few)
+		free(c->out);
+	c->out = out;
+	c->out_head = 0;
+}
+
+static void
+conn_queue(struct conn *c, struct frame *f, enum conn_due due)
+{
+	if (c->out_head + c->out_n == c->out_cap)
+		conn_grow_output(c);
 	c->out[c->out_head + c->out_n++] = frame_ref(f);
 	c->out_bytes += f->len;
 	if (c->out_bytes > c->limits->output_high_bytes && !c->full) {
@@ -247,7 +302,7 @@ conn_queue(struct conn *c, struct frame *f)
 		if (c->want_write)	/* else conn_write is to come */
 			conn_arm(c);
 	}
-	conn_mark_dirty(c);
+	conn_mark_dirty(c, due);
 }
 
 static int
@@ -333,7 +388,7 @@ conn_send_frame(struct conn *c, uint8_t opcode, const uint8_t *p, size_t len)
 {
 	struct frame	*f = frame_make(opcode, p, len);
 
-	conn_queue(c, f);
+	conn_queue(c, f, DUE_NOW);
 	frame_unref(f);
 }
 
@@ -344,7 +399,7 @@ conn_send_text(struct conn *c, char *text)
 
 	memcpy(f->data, text, f->len);
 	free(text);
-	conn_queue(c, f);
+	conn_queue(c, f, DUE_NOW);
 	frame_unref(f);
 }
 
@@ -389,7 +444,7 @@ conn_end_stream(struct conn *c, int code, const char *reason)
 {
 	conn_set_state(c, CONN_LINGER, reason);
 	clock_start(&c->timer, c->limits->close_timeout_ms);
-	conn_mark_dirty(c);
+	conn_mark_dirty(c, DUE_NOW);
 	conn_arm(c);
 	conn_tell_closed(c, code);
 }
@@ -402,7 +457,7 @@ conn_fail(struct conn *c, int code, const char *why)
 		conn_begin_close(c, CONN_LINGER, code, why);
 	else if (c->state == CONN_CLOSING) {
 		conn_set_state(c, CONN_LINGER, why);
-		conn_mark_dirty(c);
+		conn_mark_dirty(c, DUE_NOW);
 	}
 }
 
@@ -414,7 +469,7 @@ conn_got_close(struct conn *c, const uint8_t *p, size_t len)
 
 	if (c->state == CONN_CLOSING) {
 		conn_set_state(c, CONN_LINGER, "close answered");
-		conn_mark_dirty(c);
+		conn_mark_dirty(c, DUE_NOW);
 		return;
 	}
 	if (len >= 2)
@@ -739,9 +794,8 @@ void
 conn_init(struct event_base *base)
 {
 	loop = base;
-	flush_event = event_new(base, -1, 0, conn_flush_all, NULL);
-	if (flush_event == NULL)
-		fatal("msg=\"event_new failed\"");
+	flush_event = clock_new(base, conn_flush, NULL);
+	slice_timer = clock_new(base, conn_flush, NULL);
 }
 
 void
@@ -751,9 +805,10 @@ conn_exit(void)
 
 	while ((c = TAILQ_FIRST(&conns)) != NULL)
 		conn_drop(c, CLOSE_ABNORMAL, "exit");
-	conn_flush_all(-1, 0, NULL);
+	conn_flush(-1, 0, NULL);
 	event_free(flush_event);
-	flush_event = NULL;
+	event_free(slice_timer);
+	flush_event = slice_timer = NULL;
 }
 
 size_t
@@ -770,6 +825,8 @@ conn_new(const struct sock *s, const struct sockaddr *peer,
 
 	c->ops = ops;
 	c->limits = limits;
+	c->out = c->few;
+	c->out_cap = OUT_FEW;
 	c->sock = *s;
 	c->id = ++last_id;
 	c->last_life_ms = clock_ms();
@@ -883,10 +940,16 @@ conn_upgrade(struct conn *c, const struct http_request *req,
 }
 
 void
-conn_send(struct conn *c, struct frame *f)
+conn_send(struct conn *c, struct frame *f, bool is_late)
 {
 	if (conn_is_live(c))
-		conn_queue(c, f);
+		conn_queue(c, f, is_late ? DUE_LATE : DUE_NOW);
+}
+
+void
+conn_hold(struct conn *c)
+{
+	conn_not_due(c);
 }
 
 struct frame *

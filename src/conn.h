@@ -119,10 +119,15 @@ void	 conn_upgrade(struct conn *c, const struct http_request *req,
 	    const char *protocol);
 
 /*
- * Queue a frame for writing at the end of this turn; takes a reference of its
- * own.  Ignored once the connection is closing.
+ * Queue a frame for writing at the end of this turn, or after all others if it
+ * is one of very many (is_late); takes a reference of its own.  Ignored once the
+ * connection is closing.
  */
-void	 conn_send(struct conn *c, struct frame *f);
+void	 conn_send(struct conn *c, struct frame *f, bool is_late);
+
+/* What is queued now goes out with what is queued next: a system call less,
+ * where that is sure to come soon. */
+void	 conn_hold(struct conn *c);
 
 /* A message as bytes for conn_send, on any number of connections: one
  * reference, the caller's.  p is copied. */

@@ -86,6 +86,34 @@ entry_unref(struct entry *e)
 	free(e);
 }
 
+bool
+run_add(struct run *run, struct entry *e)
+{
+	if (run->n > 0 && (run->n == RUN_MAX ||
+	    e->data_len > RUN_BYTES - run->bytes ||
+	    strcmp(run->entries[0]->room, e->room) != 0))
+		return false;
+	run->is_plain = (run->n == 0 || run->is_plain) &&
+	    e->origin[0] == '\0' && e->dup[0] == '\0';
+	run->bytes += e->data_len < RUN_BYTES ? e->data_len : RUN_BYTES;
+	run->entries[run->n++] = entry_ref(e);
+	return true;
+}
+
+void
+run_clear(struct run *run)
+{
+	size_t	i;
+
+	for (i = 0; i < run->n; i++)
+		entry_unref(run->entries[i]);
+	for (i = 0; i < DIALECT_COUNT; i++) {
+		frame_unref(run->frames[i]);
+		run->frames[i] = NULL;
+	}
+	run->n = run->bytes = 0;
+}
+
 int
 entry_kind_parse(const char *name)
 {

@@ -2,6 +2,7 @@
 #ifndef ENTRY_H
 #define ENTRY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,22 @@ struct entry {
 	struct frame	*frames[DIALECT_COUNT];	/* owned, NULL until made */
 };
 
+/*
+ * Consecutive events of one room: to whom they are all new and all due, they
+ * go as one piece.
+ */
+#define RUN_MAX		64		/* entries */
+#define RUN_BYTES	65536		/* of data, unless it is one entry */
+
+struct run {
+	struct entry	*entries[RUN_MAX];	/* references */
+	size_t		 n;
+	size_t		 bytes;
+	bool		 is_plain;	/* without origin and dup: the same for
+					 * everybody */
+	struct frame	*frames[DIALECT_COUNT];	/* of all; NULL until made */
+};
+
 /* Strings to make an entry from: borrowed, NULL means empty. */
 struct entry_parts {
 	enum entry_kind	 kind;
@@ -62,6 +79,11 @@ struct entry_parts {
 struct entry	*entry_new(const struct entry_parts *parts);
 struct entry	*entry_ref(struct entry *e);
 void		 entry_unref(struct entry *e);
+
+/* Add an entry, taking a reference; false: it begins another run. */
+bool		 run_add(struct run *run, struct entry *e);
+/* Empty it. */
+void		 run_clear(struct run *run);
 
 /* The kind by its name in the log; an unknown name is -1. */
 int		 entry_kind_parse(const char *name);

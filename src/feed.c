@@ -30,6 +30,7 @@
 #include "feed.h"
 #include "log.h"
 #include "pg.h"
+#include "table.h"
 #include "xmalloc.h"
 
 #define BEAT_MS			1000	/* stamps, and tries to lead */
@@ -141,6 +142,7 @@ struct feed {
 
 	/* the ring */
 	struct entry		**ring;
+	uint32_t		 *ring_hashes;	/* of their rooms */
 	size_t			 ring_size;
 	size_t			 ring_n;
 	size_t			 ring_head;	/* the oldest */
@@ -316,20 +318,22 @@ feed_set_role(struct feed *f, enum feed_role role)
 
 /* The ring */
 
-static struct entry **
+/* Where the i-th oldest is. */
+static size_t
 ring_slot(const struct feed *f, size_t i)
 {
-	return &f->ring[(f->ring_head + i) % f->ring_size];
+	i += f->ring_head;
+	return i < f->ring_size ? i : i - f->ring_size;
 }
 
 static void
 ring_drop_oldest(struct feed *f)
 {
-	struct entry	*e = *ring_slot(f, 0);
+	struct entry	*e = f->ring[f->ring_head];
 
 	f->ring_since = e->id;
 	f->ring_bytes -= e->bytes;
-	f->ring_head = (f->ring_head + 1) % f->ring_size;
+	f->ring_head = ring_slot(f, 1);
 	f->ring_n--;
 	entry_unref(e);
 }
@@ -337,9 +341,13 @@ ring_drop_oldest(struct feed *f)
 static void
 ring_add(struct feed *f, struct entry *e)
 {
+	size_t	slot;
+
 	if (f->ring_n == f->ring_size)
 		ring_drop_oldest(f);
-	*ring_slot(f, f->ring_n++) = entry_ref(e);
+	slot = ring_slot(f, f->ring_n++);
+	f->ring[slot] = entry_ref(e);
+	f->ring_hashes[slot] = e->hash = table_hash(e->room);
 	f->ring_bytes += e->bytes;
 	while (f->ring_n > 0 && f->ring_bytes > (size_t)f->cfg->ring_bytes)
 		ring_drop_oldest(f);
@@ -362,7 +370,7 @@ feed_ring_after(const struct feed *f, int64_t id)
 		return -1;
 	while (lo < hi) {
 		mid = lo + (hi - lo) / 2;
-		if ((*ring_slot(f, mid))->id <= id)
+		if (f->ring[ring_slot(f, mid)]->id <= id)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -373,7 +381,18 @@ feed_ring_after(const struct feed *f, int64_t id)
 struct entry *
 feed_ring_get(const struct feed *f, int64_t index)
 {
-	return (size_t)index < f->ring_n ? *ring_slot(f, (size_t)index) : NULL;
+	return (size_t)index < f->ring_n ?
+	    f->ring[ring_slot(f, (size_t)index)] : NULL;
+}
+
+int64_t
+feed_ring_find(const struct feed *f, int64_t index, uint32_t hash)
+{
+	size_t	i = (size_t)index;
+
+	while (i < f->ring_n && f->ring_hashes[ring_slot(f, i)] != hash)
+		i++;
+	return (int64_t)i;
 }
 
 /* Rows */
@@ -479,6 +498,7 @@ feed_deliver(struct feed *f, const struct pg_result *res, int column)
 		f->ops->entry(f->arg, e);
 		entry_unref(e);
 	}
+	f->ops->complete(f->arg);
 }
 
 /* Moving */
@@ -1316,16 +1336,6 @@ feed_replica_down(void *arg)
 static const struct pg_ops feed_replica_ops = { feed_replica_up,
 	feed_replica_down, NULL };
 
-static struct event *
-feed_timer_new(struct event_base *base, event_callback_fn fn, struct feed *f)
-{
-	struct event	*ev = evtimer_new(base, fn, f);
-
-	if (ev == NULL)
-		fatal("msg=\"evtimer_new failed\"");
-	return ev;
-}
-
 struct feed *
 feed_new(struct event_base *base, const struct config *cfg, const char *node,
     const struct feed_ops *ops, void *arg)
@@ -1344,11 +1354,12 @@ feed_new(struct event_base *base, const struct config *cfg, const char *node,
 	f->epoch = xstrdup("");
 	f->ring_size = (size_t)cfg->ring_events;
 	f->ring = xcalloc(f->ring_size, sizeof(struct entry *));
-	f->poll_timer = feed_timer_new(base, feed_on_poll, f);
-	f->due_timer = feed_timer_new(base, feed_on_due, f);
-	f->presence_timer = feed_timer_new(base, feed_on_presence, f);
-	f->beat_timer = feed_timer_new(base, feed_on_beat, f);
-	f->heart_timer = feed_timer_new(base, feed_on_heartbeat, f);
+	f->ring_hashes = xcalloc(f->ring_size, sizeof(uint32_t));
+	f->poll_timer = clock_new(base, feed_on_poll, f);
+	f->due_timer = clock_new(base, feed_on_due, f);
+	f->presence_timer = clock_new(base, feed_on_presence, f);
+	f->beat_timer = clock_new(base, feed_on_beat, f);
+	f->heart_timer = clock_new(base, feed_on_heartbeat, f);
 	clock_start(f->beat_timer, BEAT_MS);
 	clock_start(f->heart_timer, cfg->heartbeat_ms);
 	f->main.feed = f->replica.feed = f;
@@ -1375,6 +1386,7 @@ feed_free(struct feed *f)
 	event_free(f->heart_timer);
 	while (f->ring_n > 0)
 		ring_drop_oldest(f);
+	free(f->ring_hashes);
 	free(f->ring);
 	feed_drop_hint(f);
 	free(f->epoch);

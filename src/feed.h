@@ -27,6 +27,8 @@ struct feed_stamp {
 struct feed_ops {
 	/* The next row; the feed keeps its own reference. */
 	void	(*entry)(void *arg, struct entry *e);
+	/* There are no more rows for now. */
+	void	(*complete)(void *arg);
 	/* A payload of channel pgpush that is no bell. */
 	void	(*notify)(void *arg, const char *payload);
 	/* Rows were purged before they could be handed over, or this is
@@ -75,6 +77,9 @@ bool		 feed_is_gone(const struct feed *f);
  */
 int64_t		 feed_ring_after(const struct feed *f, int64_t id);
 struct entry	*feed_ring_get(const struct feed *f, int64_t index);
+/* The first index from this one on whose room has that hash, or the end. */
+int64_t		 feed_ring_find(const struct feed *f, int64_t index,
+		    uint32_t hash);
 
 /*
  * The columns of a row of the log for feed_entry_from_row, which makes an

@@ -6,6 +6,7 @@
  */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "frame.h"
 #include "xmalloc.h"
@@ -24,6 +25,20 @@ struct frame *
 frame_ref(struct frame *f)
 {
 	f->refs++;
+	return f;
+}
+
+struct frame *
+frame_join(struct frame *const *frames, size_t n)
+{
+	struct frame	*f;
+	size_t		 i, len = 0;
+
+	for (i = 0; i < n; i++)
+		len += frames[i]->len;
+	f = frame_new(len);
+	for (i = 0, len = 0; i < n; len += frames[i++]->len)
+		memcpy(f->data + len, frames[i]->data, frames[i]->len);
 	return f;
 }
 

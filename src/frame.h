@@ -19,6 +19,8 @@ struct frame {
 /* A frame of len bytes still to be written, with one reference. */
 struct frame	*frame_new(size_t len);
 struct frame	*frame_ref(struct frame *f);
+/* One frame with the bytes of n others, one behind the other. */
+struct frame	*frame_join(struct frame *const *frames, size_t n);
 /* Drop a reference; the last one frees.  NULL is allowed. */
 void		 frame_unref(struct frame *f);
 

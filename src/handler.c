@@ -325,9 +325,7 @@ handler_init(struct event_base *base, const struct config *config,
 
 	cfg = config;
 	feed = f;
-	batch_timer = evtimer_new(base, on_timer, NULL);
-	if (batch_timer == NULL)
-		fatal("msg=\"evtimer_new failed\"");
+	batch_timer = clock_new(base, on_timer, NULL);
 	pg = pg_new(base, &set, &pg_ops, NULL);
 }
 

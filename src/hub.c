@@ -3,6 +3,9 @@
 /*
  * What each kind of row does.  How a member gets what it is due, live or
  * later, is member.c's.
+ *
+ * Events of one room that come one after the other are gathered into a run:
+ * so its members are walked once, and their frames queued as one.
  */
 
 #include <sys/queue.h>
@@ -21,19 +24,29 @@
 static const struct config	*cfg;
 static const struct hub_ops	*ops;
 static uint64_t			 signals;	/* ever, to tell them apart */
+static struct run		 run;		/* to be given next */
+
+void
+hub_complete(void)
+{
+	struct room	*r = run.n == 0 ? NULL : member_room(run.entries[0]);
+	struct member	*m;
+
+	if (r != NULL) {
+		r->newest = run.entries[run.n - 1]->id;
+		LIST_FOREACH(m, &r->members, by_room)
+			member_give_run(m, &run);
+	}
+	run_clear(&run);
+}
 
 static void
 hub_event(struct entry *e)
 {
-	struct room	*r = member_room(e);
-	struct member	*m;
-
-	if (r == NULL)
-		return;
-	r->newest = e->id;
-	LIST_FOREACH(m, &r->members, by_room)
-		if (!m->behind && e->id > m->last)
-			(void)member_give(m, e);
+	if (!run_add(&run, e)) {
+		hub_complete();
+		(void)run_add(&run, e);
+	}
 }
 
 /* Ephemeral: who is behind or has gone quiet does without. */
@@ -50,7 +63,7 @@ hub_signal(struct entry *e)
 		s = m->session;
 		if (!m->behind && !session_is_full(s) &&
 		    session_mark(s, signals))
-			member_send(s, e);
+			member_send(m, e);
 	}
 }
 
@@ -93,10 +106,8 @@ hub_kick(const struct entry *e)
 	struct session	*s, *next;
 	struct member	*m;
 
-	for (s = TAILQ_FIRST(&sessions); s != NULL; s = next) {
-		next = session_next(s);
-		if (strcmp(e->user, session_user(s)) != 0)
-			continue;
+	for (s = session_of(e->user); s != NULL; s = next) {
+		next = session_of_next(s);
 		LIST_FOREACH(m, session_members(s), by_session)
 			member_tell_left(m, "kicked");
 		member_leave_all(s);
@@ -122,6 +133,8 @@ hub_reset_all(void)
 void
 hub_entry(struct entry *e)
 {
+	if (e->kind != ENTRY_EVENT && e->kind != ENTRY_RESYNC)
+		hub_complete();
 	switch (e->kind) {
 	case ENTRY_EVENT:
 	case ENTRY_RESYNC:
@@ -181,5 +194,4 @@ hub_init(const struct config *config, const struct hub_ops *hub_ops)
 {
 	cfg = config;
 	ops = hub_ops;
-	room_init();
 }

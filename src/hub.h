@@ -24,8 +24,9 @@ struct hub_ops {
 /* Both outlive the hub. */
 void	 hub_init(const struct config *cfg, const struct hub_ops *ops);
 
-/* From the feed. */
+/* From the feed; an event may wait for others of its room until complete. */
 void	 hub_entry(struct entry *e);
+void	 hub_complete(void);
 /* A payload of the channel: push it if it is an ephemeral event. */
 void	 hub_notify(const char *payload);
 

@@ -33,6 +33,7 @@
 #include "proto.h"
 #include "room.h"
 #include "session.h"
+#include "table.h"
 #include "xmalloc.h"
 
 #define RETRY_MS	1000		/* after a read that failed */
@@ -85,31 +86,31 @@ static uint64_t			 given;		/* events to members, ever */
 static unsigned int		 era;		/* of resets of all */
 
 /*
- * The floor, and how far this server's log goes: with several replicas it may
- * not be the one from which the feed has its position.
+ * A read of rows that FROM gives, with the floor, and how far this server's log
+ * goes: with several replicas it may not be the one from which the feed has its
+ * position.
  */
-static const struct pg_stmt read_stmt = { "catchup",
-	"SELECT f.id, greatest(f.id, (SELECT max(id) FROM pgpush.log)), r.*"
-	" FROM pgpush.floor f LEFT JOIN (SELECT " FEED_COLUMNS
-	" FROM (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS before"
-	"  FROM (SELECT * FROM pgpush.log WHERE room = $2 AND id > $3::bigint"
-	"    AND id <= $4::bigint AND kind IN ('event', 'resync')"
-	"    ORDER BY id LIMIT $5::bigint) l) w"
-	"  WHERE before < $6::bigint) r ON true ORDER BY r.id", 6 };
+#define READ_OF(from)							\
+	"SELECT f.id, greatest(f.id, (SELECT max(id) FROM pgpush.log)), r.*" \
+	" FROM pgpush.floor f LEFT JOIN (SELECT " FEED_COLUMNS		\
+	" FROM (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS before" \
+	" FROM (" from ") l) w"						\
+	" WHERE before < $6::bigint) r ON true ORDER BY r.id"
 #define READ_COLUMN	2		/* where the row begins */
+#define READ_ROOM(room)							\
+	"SELECT * FROM pgpush.log WHERE room = " room			\
+	" AND id > $3::bigint AND id <= $4::bigint"			\
+	" AND kind IN ('event', 'resync') ORDER BY id LIMIT $5::bigint"
+
+static const struct pg_stmt read_stmt = { "catchup",
+	READ_OF(READ_ROOM("$2")), 6 };
 
 /* The same for several rooms, $2, in one order. */
 static const struct pg_stmt merge_stmt = { "merge",
-	"SELECT f.id, greatest(f.id, (SELECT max(id) FROM pgpush.log)), r.*"
-	" FROM pgpush.floor f LEFT JOIN (SELECT " FEED_COLUMNS
-	" FROM (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS before"
-	"  FROM (SELECT l.*"
-	"    FROM jsonb_array_elements_text($2::jsonb) AS a (name)"
-	"    CROSS JOIN LATERAL (SELECT * FROM pgpush.log WHERE room = a.name"
-	"      AND id > $3::bigint AND id <= $4::bigint"
-	"      AND kind IN ('event', 'resync') ORDER BY id LIMIT $5::bigint) l"
-	"    ORDER BY l.id LIMIT $5::bigint) m) w"
-	"  WHERE before < $6::bigint) r ON true ORDER BY r.id", 6 };
+	READ_OF("SELECT m.*"
+	" FROM jsonb_array_elements_text($2::jsonb) AS a (name)"
+	" CROSS JOIN LATERAL (" READ_ROOM("a.name") ") m"
+	" ORDER BY m.id LIMIT $5::bigint"), 6 };
 
 static const struct pg_stmt session_stmt = { NULL,
 	"SELECT set_config(name, value, false) FROM (VALUES"
@@ -119,20 +120,21 @@ static const struct pg_stmt session_stmt = { NULL,
 	    " ('search_path', 'pg_catalog, pg_temp'))"
 	    " AS s (name, value)", 0 };
 
-static void	member_bring_on(struct member *m);
 static void	session_serve(struct session *s);
 static void	catchup_run(void);
 
 /* Giving */
 
 void
-member_send(struct session *s, struct entry *e)
+member_send(struct member *m, struct entry *e)
 {
+	struct session	*s = m->session;
+
 	if (e->origin[0] != '\0' && strcmp(e->origin, session_id(s)) == 0)
 		return;
 	if (e->dup[0] != '\0' && session_seen(s, e->dup, e->id))
 		return;
-	session_send_entry(s, e);
+	session_send_entry(s, e, room_is_large(m->room));
 }
 
 /*
@@ -183,16 +185,33 @@ member_give(struct member *m, struct entry *e)
 		return false;
 	}
 	m->last = e->id;
-	member_send(m->session, e);
+	member_send(m, e);
 	given++;
 	return true;
+}
+
+void
+member_give_run(struct member *m, struct run *run)
+{
+	size_t	i;
+
+	if (run->is_plain && run->n > 1 && !m->behind &&
+	    run->entries[0]->id > m->last && !session_is_full(m->session)) {
+		m->last = run->entries[run->n - 1]->id;
+		session_send_run(m->session, run, room_is_large(m->room));
+		given += run->n;
+		return;
+	}
+	for (i = 0; i < run->n; i++)
+		if (!m->behind && run->entries[i]->id > m->last)
+			(void)member_give(m, run->entries[i]);
 }
 
 static uint32_t
 entry_hash(struct entry *e)
 {
 	if (e->hash == 0)
-		e->hash = room_hash(e->room);
+		e->hash = table_hash(e->room);
 	return e->hash;
 }
 
@@ -205,7 +224,7 @@ member_room(struct entry *e)
 static bool
 entry_is_in(struct entry *e, const struct room *r)
 {
-	return entry_hash(e) == r->hash && strcmp(e->room, r->name) == 0;
+	return entry_hash(e) == r->link.hash && strcmp(e->room, r->name) == 0;
 }
 
 /* Catching up: who waits for a read */
@@ -238,6 +257,22 @@ catchup_wait(struct catchup *c, unsigned int distance)
 	TAILQ_INSERT_TAIL(&waiting[distance], c, entry);
 }
 
+/* For a room or a session; the other is NULL. */
+static struct catchup *
+catchup_new(struct room *r, struct session *s, unsigned int distance)
+{
+	struct catchup	*c = xcalloc(1, sizeof(*c));
+
+	c->room = r;
+	c->session = s;
+	if (r != NULL)
+		r->catchup = c;
+	else
+		session_set_catchup(s, c);
+	catchup_wait(c, distance);
+	return c;
+}
+
 static void
 catchup_free(struct catchup *c)
 {
@@ -264,12 +299,9 @@ member_want_log(struct member *m)
 	unsigned int	 distance = member_distance(m);
 
 	m->wants_log = true;
-	if (c == NULL) {
-		c = xcalloc(1, sizeof(*c));
-		c->room = m->room;
-		m->room->catchup = c;
-		catchup_wait(c, distance);
-	} else if (c->state == CATCHUP_WAITING && distance < c->distance) {
+	if (c == NULL)
+		(void)catchup_new(m->room, NULL, distance);
+	else if (c->state == CATCHUP_WAITING && distance < c->distance) {
 		TAILQ_REMOVE(&waiting[c->distance], c, entry);
 		catchup_wait(c, distance);
 	}
@@ -305,13 +337,8 @@ catchup_end(struct catchup *c)
 	catchup_free(c);
 	if (s != NULL)
 		session_serve(s);
-	if (d < 0)
-		return;
-	c = xcalloc(1, sizeof(*c));
-	c->room = r;
-	c->turn = turn;
-	r->catchup = c;
-	catchup_wait(c, (unsigned int)d);
+	if (d >= 0)
+		catchup_new(r, NULL, (unsigned int)d)->turn = turn;
 }
 
 /* The member leaves: nobody may find it in a read's hands. */
@@ -369,10 +396,13 @@ member_serve_ring(struct member *m, int64_t index)
 {
 	struct entry	*e;
 
-	while ((e = feed_ring_get(feed, index++)) != NULL)
+	for (;; index++) {
+		index = feed_ring_find(feed, index, m->room->link.hash);
+		if ((e = feed_ring_get(feed, index)) == NULL)
+			return true;
 		if (entry_is_in(e, m->room) && !member_give(m, e))
 			return false;
-	return true;
+	}
 }
 
 /* The session's member in the room of an entry, or NULL. */
@@ -410,34 +440,17 @@ session_arrive(struct session *s, int64_t id, bool live)
 	}
 }
 
-/* Where a merged session goes on; the feed's position if it is live. */
-static int64_t
-session_from(struct session *s)
-{
-	int64_t			 from = feed_position(feed);
-	const struct member	*m;
-
-	LIST_FOREACH(m, session_members(s), by_session)
-		if (m->behind && m->last < from)
-			from = m->last;
-	return from;
-}
-
 /* As member_serve, for all rooms of a merged session. */
 static void
 session_serve(struct session *s)
 {
-	int64_t		 index, from = session_from(s);
+	int64_t		 index, from = member_at(s);
 	struct entry	*e;
-	struct catchup	*c;
 
 	if (session_catchup(s) != NULL || session_is_full(s))
 		return;
 	if ((index = feed_ring_after(feed, from)) < 0) {
-		c = xcalloc(1, sizeof(*c));
-		c->session = s;
-		session_set_catchup(s, c);
-		catchup_wait(c, distance_from(from));
+		(void)catchup_new(NULL, s, distance_from(from));
 		return;
 	}
 	while ((e = feed_ring_get(feed, index++)) != NULL)
@@ -531,6 +544,17 @@ catchup_give(const struct catchup *c, struct member *m)
 		m->last = c->complete;
 }
 
+/* Begin to give a room's members what came. */
+static void
+catchup_give_room(struct catchup *c)
+{
+	c->state = CATCHUP_GIVING;
+	c->next = LIST_FIRST(&c->room->members);
+	TAILQ_INSERT_TAIL(&giving, c, entry);
+	if (!evtimer_pending(slice_timer, NULL))
+		clock_start(slice_timer, 0);
+}
+
 /* Give a merged session what came, and go on from there. */
 static void
 catchup_give_session(struct catchup *c)
@@ -564,8 +588,6 @@ catchup_slice(struct catchup *c)
 	}
 	return c->next == NULL;
 }
-
-static void	catchup_run(void);
 
 static void
 catchup_on_slice(evutil_socket_t fd, short what, void *arg)
@@ -659,16 +681,10 @@ catchup_done(void *arg, const struct pg_result *res)
 		catchup_below(c, pg_number(res, 0, 0));
 	else {
 		catchup_take(c, res);
-		if (c->session != NULL) {
+		if (c->session != NULL)
 			catchup_give_session(c);
-			catchup_run();
-			return;
-		}
-		c->state = CATCHUP_GIVING;
-		c->next = LIST_FIRST(&c->room->members);
-		TAILQ_INSERT_TAIL(&giving, c, entry);
-		if (!evtimer_pending(slice_timer, NULL))
-			clock_start(slice_timer, 0);
+		else
+			catchup_give_room(c);
 	}
 	catchup_run();
 }
@@ -688,7 +704,7 @@ catchup_group(struct catchup *c)
 	c->upto = feed_position(feed);
 	c->era = era;
 	if (c->session != NULL) {
-		c->from = session_from(c->session);
+		c->from = member_at(c->session);
 		return 1;
 	}
 	distance = room_distance(c->room, c->turn % FAIR_READS ==
@@ -702,9 +718,8 @@ catchup_group(struct catchup *c)
 	return n;
 }
 
-/* The session's rooms as a JSON array; the caller frees. */
-static char *
-session_rooms(struct session *s)
+char *
+member_rooms(struct session *s)
 {
 	struct text	 t = { NULL, 0, 0 };
 	struct member	*m;
@@ -727,7 +742,7 @@ catchup_send(struct catchup *c)
 			 upto[PG_NUMBER_MAX], limit[PG_NUMBER_MAX],
 			 bytes[PG_NUMBER_MAX];
 	char		*rooms = c->session != NULL ?
-			    session_rooms(c->session) : xstrdup(c->room->name);
+			    member_rooms(c->session) : xstrdup(c->room->name);
 	const char	*params[] = { pg_param(max, cfg->max_event), rooms,
 	    pg_param(from, c->from), pg_param(upto, c->upto),
 	    pg_param(limit, cfg->catchup_limit),
@@ -828,7 +843,7 @@ member_join(struct session *s, const char *room, int64_t since,
 	struct member	*m;
 
 	if (session_dialect(s)->merged)
-		behind = session_from(s) < position;
+		behind = member_at(s) < position;
 	foreign = epoch != NULL && strcmp(epoch, feed_epoch(feed)) != 0;
 	m = room_join(room, s, since < 0 || foreign ? position : since,
 	    position);
@@ -902,16 +917,6 @@ member_backend(void)
 	return cfg->follow_dsn[0] == '\0' ? pg_backend(reads) : 0;
 }
 
-static struct event *
-member_timer_new(struct event_base *base, event_callback_fn fn)
-{
-	struct event	*ev = evtimer_new(base, fn, NULL);
-
-	if (ev == NULL)
-		fatal("msg=\"evtimer_new failed\"");
-	return ev;
-}
-
 void
 member_init(struct event_base *base, const struct config *config,
     struct feed *f)
@@ -926,8 +931,8 @@ member_init(struct event_base *base, const struct config *config,
 		set.conninfo = cfg->follow_dsn;
 	for (i = 0; i <= CLASSES; i++)
 		TAILQ_INIT(&waiting[i]);
-	retry_timer = member_timer_new(base, catchup_on_retry);
-	slice_timer = member_timer_new(base, catchup_on_slice);
+	retry_timer = clock_new(base, catchup_on_retry, NULL);
+	slice_timer = clock_new(base, catchup_on_slice, NULL);
 	reads = pg_new(base, &set, &pg_ops, NULL);
 }
 

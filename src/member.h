@@ -16,6 +16,7 @@ struct event_base;
 struct feed;
 struct member;
 struct room;
+struct run;
 struct session;
 
 /* The log is read on a connection of its own.  cfg and feed outlive the
@@ -44,6 +45,9 @@ void	 member_leave_all(struct session *s);
 /* The session's output has room again. */
 void	 member_drained(struct session *s);
 
+/* The session's rooms as a JSON array; the caller frees. */
+char	*member_rooms(struct session *s) __attribute__((warn_unused_result));
+
 /* All rooms of the session are complete up to this id. */
 int64_t	 member_at(struct session *s);
 
@@ -57,8 +61,11 @@ struct room *
  */
 bool	 member_give(struct member *m, struct entry *e);
 
+/* The same for a run, to a member that is live and misses what it must. */
+void	 member_give_run(struct member *m, struct run *run);
+
 /* Send it, but not to whom it came from, nor one happening twice. */
-void	 member_send(struct session *s, struct entry *e);
+void	 member_send(struct member *m, struct entry *e);
 
 /* Tell the session that each of its rooms begins anew at the position. */
 void	 member_reset_all(struct session *s);

@@ -685,9 +685,7 @@ pg_new(struct event_base *base, const struct pg_settings *settings,
 	pg->delay_ms = settings->reconnect_min_ms;
 	TAILQ_INIT(&pg->queue);
 	LIST_INIT(&pg->prepared);
-	pg->timer = evtimer_new(base, pg_on_timer, pg);
-	if (pg->timer == NULL)
-		fatal("msg=\"evtimer_new failed\"");
+	pg->timer = clock_new(base, pg_on_timer, pg);
 	pg->state = PG_WAITING;
 	clock_start(pg->timer, 0);
 	return pg;

@@ -150,9 +150,7 @@ presence_init(struct event_base *base, struct pg *pg, const char *name)
 {
 	query = pg;
 	node = name;
-	timer = evtimer_new(base, on_timer, NULL);
-	if (timer == NULL)
-		fatal("msg=\"evtimer_new failed\"");
+	timer = clock_new(base, on_timer, NULL);
 }
 
 void

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "table.h"
+
 /*
  * A room is a name and the sessions that hear it.  It appears with its first
  * member and goes with its last.  A member is one session in one room: its
@@ -19,12 +21,12 @@ struct catchup;
 struct session;
 
 struct room {
-	LIST_ENTRY(room)	 entry;		/* in its hash bucket */
+	struct link		 link;		/* of all rooms, by name */
 	LIST_HEAD(, member)	 members;	/* never empty for long */
 	int64_t			 newest;	/* id of the last event, or of
 						 * the feed as it appeared */
-	struct catchup		*catchup;	/* hub's; NULL: none */
-	uint32_t		 hash;
+	struct catchup		*catchup;	/* member.c's; or NULL */
+	uint32_t		 nmembers;
 	char			 name[];
 };
 
@@ -40,12 +42,7 @@ struct member {
 	bool			 is_held;	/* behind, for another room */
 };
 
-/* Give the table a random seed. */
-void		 room_init(void);
-
-/* Of a name; never 0. */
-uint32_t	 room_hash(const char *name);
-/* The room of that name, whose hash is given too, or NULL. */
+/* The room of that name, whose table_hash is given too, or NULL. */
 struct room	*room_find(const char *name, uint32_t hash);
 /* This session's member in the room of that name, or NULL. */
 struct member	*room_member(const char *name, struct session *s);
@@ -59,6 +56,9 @@ struct member	*room_join(const char *name, struct session *s, int64_t last,
 		    int64_t newest);
 /* End a membership, and its room's if that was the last. */
 void		 room_leave(struct member *m);
+
+/* So many members that others should not wait for them all. */
+bool		 room_is_large(const struct room *r);
 
 /* How many rooms the session is in. */
 size_t		 room_count(struct session *s);

@@ -33,6 +33,7 @@
 #include "session.h"
 #include "sock.h"
 #include "sse.h"
+#include "table.h"
 #include "web.h"
 #include "ws.h"
 #include "xmalloc.h"
@@ -352,6 +353,13 @@ on_entry(void *arg, struct entry *e)
 }
 
 static void
+on_complete(void *arg)
+{
+	(void)arg;
+	hub_complete();
+}
+
+static void
 on_notify(void *arg, const char *payload)
 {
 	(void)arg;
@@ -422,8 +430,8 @@ on_unknown(void *arg)
 	presence_renew();
 }
 
-static const struct feed_ops feed_ops = { on_entry, on_notify, on_missed,
-	on_ready, on_stamp, on_unknown };
+static const struct feed_ops feed_ops = { on_entry, on_complete, on_notify,
+	on_missed, on_ready, on_stamp, on_unknown };
 static const struct hub_ops hub_ops = { client_revoked, client_kicked,
 	client_config };
 
@@ -551,6 +559,7 @@ start_modules(const struct token_keys *keys)
 	struct pg_settings	set = { "query", cfg->database,
 	    cfg->reconnect_min_ms, cfg->reconnect_max_ms, QUERY_STALL_MS };
 
+	table_init();
 	conn_init(loop);
 	feed = feed_new(loop, cfg, node, &feed_ops, NULL);
 	query = pg_new(loop, &set, &query_ops, NULL);
@@ -577,10 +586,8 @@ server_start(struct event_base *base, const struct config *config,
 	limits.output_high_bytes = (size_t)cfg->output_high;
 	limits.request_timeout_ms = cfg->auth_timeout_ms;
 	limits.close_timeout_ms = CLOSE_MS;
-	accept_timer = evtimer_new(loop, on_accept_timer, NULL);
-	drain_timer = evtimer_new(loop, on_drain_timer, NULL);
-	if (accept_timer == NULL || drain_timer == NULL)
-		fatal("msg=\"evtimer_new failed\"");
+	accept_timer = clock_new(loop, on_accept_timer, NULL);
+	drain_timer = clock_new(loop, on_drain_timer, NULL);
 	node = node_name();
 	start_modules(keys);
 	while (config_list_next(&pos, address, sizeof(address)))

@@ -14,6 +14,7 @@
 #include "frame.h"
 #include "log.h"
 #include "session.h"
+#include "table.h"
 #include "xmalloc.h"
 
 #define SEEN_MIN	16		/* happenings remembered */
@@ -26,13 +27,15 @@ struct seen {
 
 struct session {
 	TAILQ_ENTRY(session)	 entry;		/* on sessions if listed */
+	struct link		 by_id;		/* the same */
+	struct link		 by_user;
 	struct session_members	 members;
 	const struct dialect	*dialect;
 	struct conn		*conn;		/* NULL after the end */
 	char			*user;		/* owned */
 	char			*claims;	/* owned */
 	void			*data;		/* the command layer's */
-	struct catchup		*catchup;	/* the hub's */
+	struct catchup		*catchup;	/* member.c's */
 	struct seen		*seen;		/* owned; in no order */
 	int64_t			 exp;
 	int64_t			 since;
@@ -44,6 +47,8 @@ struct session {
 };
 
 struct session_list	sessions = TAILQ_HEAD_INITIALIZER(sessions);
+static struct table	ids;
+static struct table	users;
 
 static void
 make_id(char id[SESSION_ID_LEN + 1])
@@ -107,16 +112,62 @@ void
 session_begin(struct session *s)
 {
 	TAILQ_INSERT_TAIL(&sessions, s, entry);
+	table_add(&ids, &s->by_id, table_hash(s->id));
+	table_add(&users, &s->by_user, table_hash(s->user));
 	s->listed = true;
 }
 
 void
 session_end(struct session *s)
 {
-	if (s->listed)
+	if (s->listed) {
 		TAILQ_REMOVE(&sessions, s, entry);
+		table_remove(&ids, &s->by_id);
+		table_remove(&users, &s->by_user);
+	}
 	s->listed = false;
 	s->conn = NULL;
+}
+
+struct session *
+session_find(const char *id)
+{
+	struct link	*l;
+	struct session	*s;
+
+	for (l = table_first(&ids, table_hash(id)); l != NULL;
+	    l = table_next(l)) {
+		s = table_object(l, struct session, by_id);
+		if (strcmp(s->id, id) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+/* From a link on, the first that is of that user. */
+static struct session *
+session_of_link(struct link *l, const char *user)
+{
+	struct session	*s;
+
+	for (; l != NULL; l = table_next(l)) {
+		s = table_object(l, struct session, by_user);
+		if (strcmp(s->user, user) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+struct session *
+session_of(const char *user)
+{
+	return session_of_link(table_first(&users, table_hash(user)), user);
+}
+
+struct session *
+session_of_next(const struct session *s)
+{
+	return session_of_link(table_next(&s->by_user), s->user);
 }
 
 const char *
@@ -224,19 +275,42 @@ session_send(struct session *s, struct frame *f)
 	if (f == NULL)
 		return;
 	if (s->conn != NULL)
-		conn_send(s->conn, f);
+		conn_send(s->conn, f, false);
 	frame_unref(f);
 }
 
-void
-session_send_entry(struct session *s, struct entry *e)
+/* The entry as the dialect has it; the entry's reference. */
+static struct frame *
+entry_frame(struct entry *e, const struct dialect *d)
 {
-	struct frame	**f = &e->frames[s->dialect->id];
+	struct frame	**f = &e->frames[d->id];
 
 	if (*f == NULL)
-		*f = s->dialect->event(e);
+		*f = d->event(e);
+	return *f;
+}
+
+void
+session_send_entry(struct session *s, struct entry *e, bool is_late)
+{
 	if (s->conn != NULL)
-		conn_send(s->conn, *f);
+		conn_send(s->conn, entry_frame(e, s->dialect), is_late);
+}
+
+void
+session_send_run(struct session *s, struct run *run, bool is_late)
+{
+	struct frame	**f = &run->frames[s->dialect->id],
+			 *each[RUN_MAX];
+	size_t		  i;
+
+	if (*f == NULL) {
+		for (i = 0; i < run->n; i++)
+			each[i] = entry_frame(run->entries[i], s->dialect);
+		*f = frame_join(each, run->n);
+	}
+	if (s->conn != NULL)
+		conn_send(s->conn, *f, is_late);
 }
 
 bool

@@ -79,6 +79,12 @@ TAILQ_HEAD(session_list, session);
 /* All sessions that have been welcomed and have not ended. */
 extern struct session_list sessions;
 
+/* The welcomed session of that id, or NULL. */
+struct session	*session_find(const char *id);
+/* The first of that user's, and the next one. */
+struct session	*session_of(const char *user);
+struct session	*session_of_next(const struct session *s);
+
 /*
  * A session on a connection, with one reference: the connection's.  The id is
  * made here.  Whoever waits for an answer on its behalf holds another.
@@ -115,7 +121,7 @@ struct session	*session_next(const struct session *s);
 void		*session_data(const struct session *s);
 void		 session_set_data(struct session *s, void *data);
 
-/* Its read of the log, if it is of a merged dialect: the hub's. */
+/* Its read of the log, if it is of a merged dialect: member.c's. */
 struct catchup;
 struct catchup	*session_catchup(const struct session *s);
 void		 session_set_catchup(struct session *s, struct catchup *c);
@@ -130,8 +136,12 @@ void		 session_close(struct session *s, int code,
 
 /* Send a frame and drop the caller's reference; NULL is allowed. */
 void		 session_send(struct session *s, struct frame *f);
-/* Send the entry in the session's dialect. */
-void		 session_send_entry(struct session *s, struct entry *e);
+/* Send the entry in the session's dialect; is_late as for conn_send. */
+void		 session_send_entry(struct session *s, struct entry *e,
+		    bool is_late);
+/* Send all entries of the run as one piece. */
+void		 session_send_run(struct session *s, struct run *run,
+		    bool is_late);
 /* Too much output is waiting to send more of what can wait. */
 bool		 session_is_full(const struct session *s);
 

@@ -35,6 +35,10 @@ sock_listen(const struct sockaddr *sa, socklen_t len, bool reuse_port)
 	if (sa->sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6,
 	    IPV6_V6ONLY, &on, sizeof(on)) == -1)
 		goto fail;
+	/* tcp(7): what is accepted inherits them. */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) == -1)
+		goto fail;
 	if (bind(fd, sa, len) == -1 || listen(fd, BACKLOG) == -1)
 		goto fail;
 	return fd;
@@ -50,16 +54,11 @@ int
 sock_accept(struct sock *s, int listener, struct sockaddr_storage *ss)
 {
 	socklen_t	len = sizeof(*ss);
-	int		on = 1;
 
 	memset(ss, 0, sizeof(*ss));
 	s->fd = accept4(listener, (struct sockaddr *)ss, &len,
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (s->fd == -1)
-		return -1;
-	(void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	return 0;
+	return s->fd == -1 ? -1 : 0;
 }
 
 ssize_t
@@ -81,7 +80,8 @@ sock_writev(struct sock *s, const struct iovec *iov, int n)
 	memset(&mh, 0, sizeof(mh));
 	mh.msg_iov = (struct iovec *)(uintptr_t)iov;
 	mh.msg_iovlen = (size_t)n;
-	w = sendmsg(s->fd, &mh, MSG_NOSIGNAL);
+	w = n == 1 ? send(s->fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL) :
+	    sendmsg(s->fd, &mh, MSG_NOSIGNAL);
 	if (w == -1 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS))
 		return SOCK_AGAIN;
 	return w;

@@ -306,7 +306,7 @@ send_text(struct conn *c, char *text)
 {
 	struct frame	*f = frame_of_text(text);
 
-	conn_send(c, f);
+	conn_send(c, f, false);
 	frame_unref(f);
 }
 
@@ -387,18 +387,26 @@ post_end(struct conn *c, int code, const char *reason)
 }
 
 int64_t
+sse_number(const char *text)
+{
+	char	*end;
+	int64_t	 n;
+
+	if (text[0] < '0' || text[0] > '9')
+		return -1;
+	errno = 0;
+	n = strtoll(text, &end, 10);
+	return errno != 0 || *end != '\0' ? -1 : n;
+}
+
+int64_t
 sse_position(const char *text, char *epoch, size_t size)
 {
 	const char	*dot = strrchr(text, '.');
-	char		*end;
 	int64_t		 id;
 
 	if (dot == NULL || dot == text || (size_t)(dot - text) >= size ||
-	    dot[1] < '0' || dot[1] > '9')
-		return -1;
-	errno = 0;
-	id = strtoll(dot + 1, &end, 10);
-	if (errno != 0 || *end != '\0')
+	    (id = sse_number(dot + 1)) == -1)
 		return -1;
 	memcpy(epoch, text, (size_t)(dot - text));
 	epoch[dot - text] = '\0';

@@ -6,7 +6,6 @@
  */
 
 #include <event2/util.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,7 +179,7 @@ find_since(const struct http_request *req, char *epoch, size_t size)
 {
 	const struct http_slice	*last = http_header_find(req,
 				    "Last-Event-ID");
-	char			 text[96], *end;
+	char			 text[96];
 	int64_t			 since = -1;
 
 	epoch[0] = '\0';
@@ -191,11 +190,7 @@ find_since(const struct http_request *req, char *epoch, size_t size)
 			since = sse_position(text, epoch, size);
 		}
 	} else if (http_query_get(req, "since", 0, text, sizeof(text)) > 0) {
-		errno = 0;
-		since = strtoll(text, &end, 10);
-		if (errno != 0 || *end != '\0' || text[0] < '0' ||
-		    text[0] > '9')
-			since = -1;
+		since = sse_number(text);
 		if (http_query_get(req, "epoch", 0, epoch, size) < 0)
 			epoch[0] = '\0';
 	} else
@@ -258,11 +253,8 @@ user_of(const char *token)
 static struct session *
 find_stream(const char *id, const char *user)
 {
-	struct session	*s;
+	struct session	*s = session_find(id);
 
-	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
-		if (strcmp(session_id(s), id) == 0)
-			break;
 	return s != NULL && session_dialect(s)->merged &&
 	    strcmp(user, session_user(s)) == 0 ? s : NULL;
 }

@@ -268,6 +268,7 @@ def heartbeat(w):
     s = stream(other, "ann", ROOMS)
     for n in range(50):
         other.emit("open:noise", "x", {"n": n})
+    moved(other, 50, ["open:noise"])
     last = read_by(other)
     s.moved_to(last)
     check(s.parser.moves, "no id alone")
