@@ -26,7 +26,8 @@ COMPARED = [
         "one send() for each delivery: the limit"),
     ("pairs", "5000 connections in rooms of two, 32 events in flight; CPU-µs "
         "per event (two deliveries, the read from the database included)",
-        "%.1f", ("≤", 14), "two send() for each event: the limit"),
+        "%.1f", ("≤", 14), "two send() for each event, which at this rate wake a "
+        "reader each, and the move, which 20 to 30 events share"),
     ("memory", "memory per idle connection in two rooms, of 10,000; KB of RSS",
         "%.1f", ("≤", 2.0), "the session, its two memberships, and what libc "
         "adds to each piece"),
@@ -34,8 +35,9 @@ COMPARED = [
         "join, without PostgreSQL's own time); CPU-µs", "%.0f", ("≤", 60),
         "accept, six reads and writes, and two queries for each connection"),
     ("latency_p50", "INSERT → client, 100 events/s, room of 100; ms, median",
-        "%.2f", ("≤", 0.9), "two transactions one after the other: the "
-        "writer's and the move"),
+        "%.2f", ("≤", 0.9), "two transactions one after the other, the "
+        "writer's and the move; and up to move_interval more for as long as "
+        "the leader polls"),
     ("latency_p99", "the same, 99 %", "%.2f", ("≤", 3),
         "who else wants the processors"),
 ]
@@ -44,8 +46,9 @@ OWN = [
         "second", "%.0f", ("≥", 5000), "both cores are busy: PostgreSQL with "
         "two queries for each, the daemon, and the load client"),
     ("writers_fast", "32 writers, one-row INSERT, flush of 0.15 ms; % of the "
-        "tps without trigger", "%.0f", ("≥", 70), "the processor: the "
-        "trigger's own work for each row, beside the daemon's"),
+        "tps without trigger", "%.0f", ("≥", 70), "the processor, for the "
+        "flush is short: two functions in PL/pgSQL and a second INSERT for "
+        "each row"),
     ("writers_slow", "the same, flush of 1 ms", "%.0f", ("≥", 70),
         "the processor: the trigger's own work for each row"),
     ("drain", "a backlog of 200,000 events; per second", "%.0f",
@@ -238,7 +241,7 @@ def page(result):
         "Written by `bench/run`; [README.md](README.md) says what each "
         "workload does.", "",
         "%s, commit %s. %s; its load average was %.1f before the run. "
-        "%d repeats of %g s, in turn; medians, and from the least to the "
+        "Repeats: %d, of %g s, in turn; medians, and from the least to the "
         "most. The run took %.0f minutes." % (result["date"],
         result["commit"], result["machine"], result["load"],
         result["repeats"], result["seconds"], result["took_s"] / 60), "",

@@ -80,8 +80,7 @@ class Pgpushd(Server):
         self.since = None       # (id, epoch): where clients go on
 
     def start(self, connections=0, group=0, size=300, batch=1):
-        settings = {"log_level": "info", "max_connections": 0,
-            "reconnect_max": "500ms"}
+        settings = {"log_level": "info", "max_connections": 0}
         settings.update(self.more)
         self.daemon = Daemon(self.place.cluster,
             self.place.dsn("push_daemon"), **settings)
