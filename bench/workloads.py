@@ -111,15 +111,29 @@ def crowd(run, repeat):
 
 
 def pairs(run, repeat):
-    """5000 connections in rooms of two: per event, which are two deliveries."""
+    """5000 connections in rooms of two, 256 events in flight, which keeps all
+    of them busy: per event, which are two deliveries. The limit again at the
+    rate of pgpushd: a reader that sleeps must be woken, which is dear."""
+    rate = None
     for kind in run.kinds():
-        with run.serving(kind, 5000, 2, SIZE, BURST) as server:
-            with Load(run.place, server, 5000, 2) as load:
-                got = bursts(run, server, load, rooms=2500)
-                run.record("pairs", server.name, {
-                    "value": got["server_cpu_us_per_delivery"] * 2,
-                    "rate": got["deliveries_per_s"] / 2,
-                    "bytes": got["bytes_avg"], "late": got["late"]})
+        with run.serving(kind, CROWD // 2, 2, SIZE, BURST) as server:
+            with Load(run.place, server, CROWD // 2, 2) as load:
+                got = bursts(run, server, load, rooms=CROWD // 4, window=256,
+                    batch=64)
+                rate = got["deliveries_per_s"] / 2
+                run.record("pairs", server.name, per_event(got))
+    if run.names != ["limit"] and "limit" in run.names and rate:
+        with run.serving(servers.Limit, CROWD // 2, 2, SIZE, BURST) as server:
+            with Load(run.place, server, CROWD // 2, 2) as load:
+                run.record("pairs", "limit_paced", per_event(lossless(
+                    load.measure(seconds=run.seconds, warmup=run.warmup,
+                    fanout=2, pace=rate), "limit")))
+
+
+def per_event(got):
+    return {"value": got["server_cpu_us_per_delivery"] * 2,
+        "rate": got["deliveries_per_s"] / 2, "bytes": got["bytes_avg"],
+        "late": got["late"]}
 
 
 def latency(run, repeat):
