@@ -30,30 +30,6 @@ END $$;
 COMMENT ON FUNCTION pgpush.backends_end(text) IS
   'For a daemon, each second: terminates the connections of daemons that have not been seen for 10 seconds, so that they hold no lock and no notification; how many. With the caller''s rights: they must be of the same role';
 
-CREATE OR REPLACE FUNCTION pgpush.nodes_forget() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  dead text[];
-BEGIN
-  -- Later than backends_end, which must have seen them.
-  DELETE FROM pgpush.nodes WHERE node = ANY (ARRAY(
-    SELECT n.node FROM pgpush.nodes n WHERE n.seen < now() - interval '12 s'
-    FOR UPDATE SKIP LOCKED));
-  -- From node to node in the index: the table may be large.
-  WITH RECURSIVE r (node) AS (
-    SELECT min(c.node) FROM pgpush.connections c
-    UNION ALL
-    SELECT (SELECT min(c.node) FROM pgpush.connections c WHERE c.node > r.node)
-    FROM r WHERE r.node IS NOT NULL)
-  SELECT array_agg(r.node) INTO dead FROM r WHERE r.node IS NOT NULL
-    AND NOT EXISTS (SELECT FROM pgpush.nodes n WHERE n.node = r.node);
-  IF dead IS NOT NULL THEN
-    DELETE FROM pgpush.connections WHERE session = ANY (ARRAY(
-      SELECT c.session FROM pgpush.connections c WHERE c.node = ANY (dead)
-      FOR UPDATE SKIP LOCKED));
-  END IF;
-END $$;
-
 COMMENT ON TABLE pgpush.nodes IS
   'The daemons that run, stamped by each every second; the backends of one not seen for 10 seconds are terminated, and then it is forgotten';
 
@@ -117,7 +93,7 @@ $$;
 COMMENT ON FUNCTION pgpush.repeated(jsonb, text, jsonb) IS
   'For handle: the stored answer to a send that is repeated with its key. It joins only rooms that the allow rules let the user into';
 
--- Two functions of the files before, with a line of theirs changed.
+-- Functions of the files before, with a line of theirs changed.
 DO $do$
 DECLARE
   f   text;
@@ -126,6 +102,9 @@ DECLARE
   def text;
 BEGIN
   FOR f, old, new IN VALUES
+    -- Later than backends_end, which must have seen them.
+    ('pgpush.nodes_forget()', $$n.seen < clock_timestamp() - interval '10 s'$$,
+      $$n.seen < now() - interval '12 s'$$),
     -- Without a bell no lock either: a prepared transaction would keep it,
     -- and the leader awake, for as long as it is prepared.
     ('pgpush.capture()', 'IF FOUND AND NOT pg_try_advisory_xact_lock_shared',
