@@ -222,9 +222,12 @@ DECLARE
 BEGIN
   PERFORM set_config('lock_timeout', '500ms', true);
   FOR a IN
-    SELECT v.*, pg_get_triggerdef(t.oid) AS def FROM pgpush.attached v
+    SELECT v.*, pg_get_triggerdef(t.oid) AS def, CASE t.tgenabled
+        WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
+        WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS state
+      FROM pgpush.attached v
       JOIN pg_trigger t ON t.tgrelid = v."table" AND t.tgname = v.trigger
-      WHERE v."when" IS NULL AND t.tgenabled = 'O'
+      WHERE v."when" IS NULL
   LOOP
     BEGIN
       EXECUTE regexp_replace(
@@ -232,6 +235,8 @@ BEGIN
         'EXECUTE FUNCTION (pgpush\.)?capture\(',
         format('EXECUTE FUNCTION pgpush.%I(', pgpush.capture_make(a."table",
           a.operation, a.room, a.event, a.columns, a.others)));
+      EXECUTE format('ALTER TABLE %s %s TRIGGER %I', a."table", a.state,
+        a.trigger);
     EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN
       kept := kept || a."table"::text;
     END;
