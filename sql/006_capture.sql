@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: ISC
 -- pgpush 6: attach writes a trigger function for each of its triggers.
 --
--- Its one statement names the columns, so that it is planned once and builds
--- nothing that it does not send.  What an attachment is still stands in the
+-- Its statements name the columns, so that they are planned once and build
+-- nothing that is not sent.  What an attachment is still stands in the
 -- trigger's arguments: the function can be written again from them.
 
 BEGIN;
@@ -14,8 +14,11 @@ INSERT INTO pgpush.migrations (number) VALUES (6);
 --
 -- A column is written as json writes it, in a room's name too; for the types
 -- named that is what a cast to text gives, which costs less.
+--
+-- pass is an expression for the array of what the condition said of each row,
+-- NULL without a condition.
 CREATE FUNCTION pgpush.capture_query(tbl regclass, op text, room text,
-  event text, columns text[], others boolean) RETURNS text
+  event text, columns text[], others boolean, pass text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   most  CONSTANT int := 4194304;        -- as the daemon's default max_event
@@ -24,6 +27,7 @@ DECLARE
   minus text := CASE WHEN others
     THEN $q$nullif(current_setting('pgpush.session', true), '')$q$
     ELSE 'NULL' END;
+  fit   text := format('room IS NOT NULL%s', ' AND (' || pass || ')[i]');
 BEGIN
   SELECT string_agg(CASE
       WHEN i % 2 = 1 THEN quote_literal(part)
@@ -51,8 +55,9 @@ BEGIN
   IF lower(op) = 'insert' THEN
     RETURN format($q$INSERT INTO pgpush.outbox (room, event, data, origin, bytes)
   SELECT room, %L, data, %s, octet_length(data::text)
-    FROM (SELECT %s AS room, %s AS data FROM pgpush_rows OFFSET 0) AS sent
-    WHERE room IS NOT NULL$q$, event, minus, rooms, data);
+    FROM (SELECT %s AS room, %s AS data%s FROM pgpush_rows OFFSET 0) AS sent
+    WHERE %s$q$, event, minus, rooms, data,
+      CASE WHEN pass IS NOT NULL THEN ', row_number() OVER () AS i' END, fit);
   END IF;
   RETURN format($q$INSERT INTO pgpush.outbox (kind, room, event, data, origin, bytes)
   SELECT CASE WHEN size <= %1$s THEN 'event' ELSE 'resync' END, room, %2$L,
@@ -69,21 +74,25 @@ BEGIN
               OVER (PARTITION BY room) AS size
             FROM (SELECT %4$s AS room, %5$s AS data, row_number() OVER () AS i
                 FROM pgpush_rows OFFSET 0) AS rows
-            WHERE room IS NOT NULL) AS sized
+            WHERE %6$s) AS sized
         GROUP BY room) AS sent
-    ORDER BY first$q$, most, event, minus, rooms, data);
+    ORDER BY first$q$, most, event, minus, rooms, data, fit);
 END $$;
 COMMENT ON FUNCTION
-  pgpush.capture_query(regclass, text, text, text, text[], boolean) IS
+  pgpush.capture_query(regclass, text, text, text, text[], boolean, text) IS
   'For attach: the statement that writes the rows of an INSERT, UPDATE or DELETE to the outbox, with those of the columns that there are';
 
 -- Always a new one: it may be called by any admin, who must not change what
 -- another's table sends.
 --
+-- A condition that is no longer SECURITY DEFINER would have pgpush's rights.
+-- When something that the function names is there no more, it asks afresh,
+-- and says then what is wrong.
+--
 -- TimeZone is set if a column might print a time with it.  RETURN NEW is NULL
 -- here, and costs less than the expression NULL.
 CREATE FUNCTION pgpush.capture_make(tbl regclass, op text, room text,
-  event text, columns text[], others boolean) RETURNS text
+  event text, columns text[], others boolean, condition text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   name text := 'capture_' || left(md5(gen_random_uuid()::text), 12);
@@ -92,13 +101,28 @@ DECLARE
       AND (attname = ANY (columns) OR strpos(room, '{' || attname || '}') > 0)
       AND atttypid <> ALL ('{bool,int2,int4,int8,float4,float8,numeric,text,
         varchar,bpchar,uuid,date,timestamp,json,jsonb}'::regtype[]));
+  ask  text;
 BEGIN
+  IF condition IS NOT NULL THEN
+    SELECT format($q$IF NOT EXISTS (SELECT FROM pg_proc
+      WHERE oid = %L::regprocedure AND prosecdef) THEN
+    RAISE undefined_function;
+  END IF;
+  pass := (%s);
+  $q$, format('%I.%I(anyelement,anyelement)', nspname, condition),
+        pgpush.passing(upper(op), nspname, relname, condition))
+      INTO ask
+      FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+      WHERE c.oid = tbl;
+  END IF;
   EXECUTE format($q$CREATE FUNCTION pgpush.%I() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp%s
 AS %L$q$, name, CASE WHEN zone THEN ' SET timezone = ''UTC''' END,
   format($q$
+DECLARE
+  pass boolean[];
 BEGIN
-  %s;
+  %s%s;
   IF FOUND AND current_setting('pgpush.bell', true) IS DISTINCT FROM 'off'
     AND NOT pg_try_advisory_xact_lock_shared(
       'pgpush.outbox'::regclass::oid::int, 1) THEN
@@ -106,10 +130,15 @@ BEGIN
   END IF;
   RETURN NEW;
 EXCEPTION
-  WHEN undefined_column THEN
+  WHEN syntax_error_or_access_rule_violation OR invalid_schema_name THEN
     BEGIN
+      IF TG_NARGS > 4 THEN
+        EXECUTE pgpush.passing(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+          TG_ARGV[5]) INTO pass;
+      END IF;
       EXECUTE pgpush.capture_query(TG_RELID, TG_OP, TG_ARGV[0], TG_ARGV[1],
-        TG_ARGV[2]::text[], TG_ARGV[3] = 'others');
+        TG_ARGV[2]::text[], TG_ARGV[3] = 'others',
+        CASE WHEN TG_NARGS > 4 THEN '$1' END) USING pass;
       PERFORM pgpush.ring(TG_TABLE_NAME);
       RETURN NEW;
     EXCEPTION WHEN OTHERS OR assert_failure THEN
@@ -121,7 +150,8 @@ EXCEPTION
     RAISE WARNING 'pgpush: %% on %%.%% was not pushed: %%', TG_OP,
       TG_TABLE_SCHEMA, TG_TABLE_NAME, SQLERRM USING ERRCODE = SQLSTATE;
     RETURN NEW;
-END $q$, pgpush.capture_query(tbl, op, room, event, columns, others)));
+END $q$, ask, pgpush.capture_query(tbl, op, room, event, columns, others,
+    CASE WHEN condition IS NOT NULL THEN 'pass' END)));
   EXECUTE format('REVOKE ALL ON FUNCTION pgpush.%I() FROM PUBLIC', name);
   EXECUTE format('GRANT EXECUTE ON FUNCTION pgpush.%I() TO pgpush_admin', name);
   EXECUTE format('COMMENT ON FUNCTION pgpush.%I() IS %L', name,
@@ -129,7 +159,7 @@ END $q$, pgpush.capture_query(tbl, op, room, event, columns, others)));
   RETURN name;
 END $$;
 COMMENT ON FUNCTION
-  pgpush.capture_make(regclass, text, text, text, text[], boolean) IS
+  pgpush.capture_make(regclass, text, text, text, text[], boolean, text) IS
   'For attach: makes a function for one of its triggers; its name';
 
 CREATE FUNCTION pgpush.is_capture(f oid) RETURNS boolean
@@ -188,11 +218,9 @@ BEGIN
     ('pgpush.attach(regclass, text, jsonb, text[], text, boolean, boolean)',
       'EXECUTE FUNCTION pgpush.capture(%s)',
       'EXECUTE FUNCTION pgpush.%I(%s)'),
-    -- A condition has to be asked by the general function.
     ('pgpush.attach(regclass, text, jsonb, text[], text, boolean, boolean)',
-      'concat_ws(', $$CASE WHEN "when" IS NULL
-        THEN pgpush.capture_make(tbl, op, room, name, sent, others)
-        ELSE 'capture' END,
+      'concat_ws(', $$pgpush.capture_make(tbl, op, room, name, sent, others,
+        condition),
       concat_ws($$),
     ('pgpush.attach(regclass, text, jsonb, text[], text, boolean, boolean)',
       'IF NOT dry_run AND t.kind', $$IF NOT dry_run THEN
@@ -224,20 +252,22 @@ BEGIN
   FOR a IN
     SELECT v.*, pg_get_triggerdef(t.oid) AS def, CASE t.tgenabled
         WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
-        WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS state
+        WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END AS state,
+        (pgpush.arguments(t.tgargs))[6] AS condition
       FROM pgpush.attached v
       JOIN pg_trigger t ON t.tgrelid = v."table" AND t.tgname = v.trigger
-      WHERE v."when" IS NULL
   LOOP
     BEGIN
       EXECUTE regexp_replace(
         regexp_replace(a.def, '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER'),
         'EXECUTE FUNCTION (pgpush\.)?capture\(',
         format('EXECUTE FUNCTION pgpush.%I(', pgpush.capture_make(a."table",
-          a.operation, a.room, a.event, a.columns, a.others)));
+          a.operation, a.room, a.event, a.columns, a.others,
+          a.condition)));
       EXECUTE format('ALTER TABLE %s %s TRIGGER %I', a."table", a.state,
         a.trigger);
-    EXCEPTION WHEN insufficient_privilege OR lock_not_available THEN
+    EXCEPTION WHEN insufficient_privilege OR lock_not_available
+      OR undefined_function THEN
       kept := kept || a."table"::text;
     END;
   END LOOP;
@@ -250,11 +280,11 @@ BEGIN
 END $do$;
 
 REVOKE ALL ON FUNCTION
-  pgpush.capture_query(regclass, text, text, text, text[], boolean),
-  pgpush.capture_make(regclass, text, text, text, text[], boolean),
+  pgpush.capture_query(regclass, text, text, text, text[], boolean, text),
+  pgpush.capture_make(regclass, text, text, text, text[], boolean, text),
   pgpush.is_capture(oid), pgpush.capture_sweep() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-  pgpush.capture_make(regclass, text, text, text, text[], boolean),
+  pgpush.capture_make(regclass, text, text, text, text[], boolean, text),
   pgpush.is_capture(oid), pgpush.capture_sweep() TO pgpush_admin;
 
 COMMIT;

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: ISC
 -- Tables that push by themselves.
 BEGIN;
-SELECT plan(77);
+SELECT plan(78);
 
 -- The application: a role with no right on schema pgpush, tables of another.
 CREATE ROLE t_owner NOLOGIN;
@@ -278,7 +278,19 @@ ALTER TABLE app.later RENAME id TO nr;
 INSERT INTO app.later VALUES ('m');
 SELECT results_eq('SELECT room, data, origin FROM pgpush.outbox', $$ VALUES ('o', '{}'::jsonb, 's7') $$, 'still minus the sender');
 DELETE FROM pgpush.outbox;
+SELECT pgpush.detach('app.later');
+SELECT pgpush.attach('app.later', 'w', '{"insert":"i","update":"u"}', '{nr,x}', "when" => 'new.nr > coalesce(old.nr, ''m'')');
+INSERT INTO app.later VALUES ('a'), ('n'), (NULL);
+ALTER TABLE app.later RENAME TO renamed;
+INSERT INTO app.renamed VALUES ('b'), ('o'), ('p');
+UPDATE app.renamed SET nr = nr || '2' WHERE nr IN ('o', 'p');
+ALTER TABLE app.renamed RENAME x TO y;
+UPDATE app.renamed SET nr = chr(ascii(nr) + 1) WHERE nr IN ('a', 'n');
+ALTER TABLE app.renamed RENAME TO later;
+SELECT is(pg_temp.sent(), ARRAY['w i {"x": 7, "nr": "n"}', 'w i {"x": 7, "nr": "o"}', 'w i {"x": 7, "nr": "p"}',
+  'w u [{"x": 7, "nr": "o2"}, {"x": 7, "nr": "p2"}]', 'w u [{"nr": "b"}, {"nr": "b"}, {"nr": "o"}]'], 'a condition goes on when table and columns are renamed');
 SELECT is((SELECT count(DISTINCT tgfoid) FROM pg_trigger WHERE tgrelid = 'app.later'::regclass), 2::bigint, 'each trigger has a function');
+SELECT pgpush.detach('app.later');
 DROP TABLE app.later, app.types, app.wide, app."o'd %s \d";
 SET ROLE t_owner;
 SELECT pgpush.detach('app.untouched');
