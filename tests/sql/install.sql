@@ -30,7 +30,7 @@ CREATE FUNCTION t.objects() RETURNS text LANGUAGE sql AS $$
 $$;
 CREATE TABLE t.before AS SELECT t.objects();
 
-SELECT plan(22);
+SELECT plan(24);
 
 -- Again, as psql does it
 \set out `cd :'srcdir' && for f in sql/*.sql; do psql -X -h :'HOST' -p :'PORT' -U :'USER' -d :'DBNAME' -f $f 2>&1 >/dev/null | grep -c migrations_pkey; done`
@@ -93,9 +93,13 @@ SELECT is((SELECT epoch FROM pgpush.epoch), pgpush.lead(),
 RESET ROLE;
 ROLLBACK;
 
--- From each older number, with tables attached
-\set old `ls :'srcdir'/sql/*.sql | sed -n '1,3p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
-\set rest `ls :'srcdir'/sql/*.sql | sed -n '4,$p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+-- From each number at which tables could be attached, with some attached
+\set old3 `ls :'srcdir'/sql/*.sql | sed -n '1,3p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+\set rest3 `ls :'srcdir'/sql/*.sql | sed -n '4,$p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+\set old4 `ls :'srcdir'/sql/*.sql | sed -n '1,4p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+\set rest4 `ls :'srcdir'/sql/*.sql | sed -n '5,$p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+\set old5 `ls :'srcdir'/sql/*.sql | sed -n '1,5p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+\set rest5 `ls :'srcdir'/sql/*.sql | sed -n '6,$p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
 \set all `cat :'srcdir'/sql/*.sql | sed '/^BEGIN;$/d; /^COMMIT;$/d'`
 BEGIN;
 -- But for oids, and for what is different each time.
@@ -131,17 +135,27 @@ DROP SCHEMA pgpush CASCADE;
 SELECT t.attach() \g /dev/null
 CREATE TEMP TABLE fresh AS SELECT t.same();
 DROP SCHEMA pgpush CASCADE;
-:old
+:old3
 SELECT t.attach() \g /dev/null
-:rest
-SELECT is(t.same(), (TABLE fresh), 'an upgrade with attached tables equals a fresh install');
+:rest3
+SELECT is(t.same(), (TABLE fresh), 'an upgrade from 3 with attached tables equals a fresh install');
+DROP SCHEMA pgpush CASCADE;
+:old4
+SELECT t.attach() \g /dev/null
+:rest4
+SELECT is(t.same(), (TABLE fresh), 'an upgrade from 4 with attached tables equals a fresh install');
+DROP SCHEMA pgpush CASCADE;
+:old5
+SELECT t.attach() \g /dev/null
+:rest5
+SELECT is(t.same(), (TABLE fresh), 'an upgrade from 5 with attached tables equals a fresh install');
 DROP SCHEMA pgpush CASCADE;
 SET ROLE pgpush_t_owner;
-:old
+:old4
 RESET ROLE;
 SELECT t.attach() \g /dev/null
 SET ROLE pgpush_t_owner;
-:rest
+:rest4
 RESET ROLE;
 INSERT INTO t.mine VALUES (1);
 SELECT results_eq('SELECT room FROM pgpush.outbox ORDER BY room COLLATE "C"', $$VALUES
