@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: ISC
+// An order: what it is, its status, its chat, and the way to its dispute.
+
+import { useRef, useState } from 'react';
+import { OrderChat } from 'pgpush/react';
+import { Icon, Status } from './parts.jsx';
+import { usePane } from './Pane.jsx';
+import { useTexts } from './texts.js';
+
+const STATUSES = ['open', 'in_progress', 'completed', 'cancelled'];
+
+export function OrderView({ order }) {
+  const t = useTexts();
+  const { me, api, market, fail } = usePane();
+  const dispute = market.disputeOf(order.id);
+  const isDisputed = dispute && dispute.status !== 'resolved';
+  const isParty = me.id === order.client.id || me.id === order.performer?.id;
+  const people = [
+    { ...order.client, role: 'client' },
+    order.performer && { ...order.performer, role: 'performer' },
+    !isParty && me,
+  ].filter(Boolean);
+  const setStatus = ({ target }) => {
+    api.setOrderStatus(order.id, target.value).catch(fail);
+  };
+
+  return (
+    <>
+      <Title title={order.title}>
+        {order.price !== null && (
+          <span className="price">{t.price(order.price, t.locale)}</span>
+        )}
+        <select
+          className={`status is-${order.status}`}
+          aria-label={t.orderStatus}
+          value={order.status}
+          onChange={setStatus}
+        >
+          {STATUSES.map((status) => (
+            <option key={status} value={status}>
+              {t.statuses[status]}
+            </option>
+          ))}
+        </select>
+        {isParty && order.performer && !isDisputed && (
+          <OpenDispute orderId={order.id} />
+        )}
+      </Title>
+      {dispute && <Views order={order} dispute={dispute} current="order" />}
+      <OrderChat
+        orderId={order.id}
+        me={me.id}
+        people={people}
+        api={api}
+        locale={t.locale}
+        closed={order.performer ? null : t.noPerformer}
+        emojis={market.emojis}
+        moderates={me.role === 'admin' || dispute?.moderator?.id === me.id}
+      />
+    </>
+  );
+}
+
+export function Title({ title, children }) {
+  const t = useTexts();
+  const { go } = usePane();
+  return (
+    <div className="title">
+      <button
+        type="button"
+        className="ghost back"
+        aria-label={t.back}
+        onClick={() => go('')}
+      >
+        <Icon name="back" />
+      </button>
+      <h1>{title}</h1>
+      <div className="title-actions">{children}</div>
+    </div>
+  );
+}
+
+/** An order that is in dispute has two chats. */
+export function Views({ order, dispute, current }) {
+  const t = useTexts();
+  const { hashOf } = usePane();
+  return (
+    <nav className="views" aria-label={t.views}>
+      <a
+        href={hashOf(`order/${order.id}`)}
+        aria-current={current === 'order' ? 'page' : undefined}
+      >
+        <Icon name="chat" /> {t.orderChat}
+      </a>
+      <a
+        href={hashOf(`dispute/${dispute.id}`)}
+        aria-current={current === 'dispute' ? 'page' : undefined}
+      >
+        <Icon name="alert" /> {t.dispute} <Status status={dispute.status} />
+      </a>
+    </nav>
+  );
+}
+
+function OpenDispute({ orderId }) {
+  const t = useTexts();
+  const { api, market, fail, go } = usePane();
+  const dialog = useRef(null);
+  const [reason, setReason] = useState('');
+
+  async function open(event) {
+    event.preventDefault();
+    try {
+      const { id } = await api.openDispute(orderId, reason);
+      await market.load();
+      go(`dispute/${id}`);
+    } catch (err) {
+      dialog.current?.close();
+      fail(err);
+    }
+  }
+  return (
+    <>
+      <button type="button" onClick={() => dialog.current.showModal()}>
+        <Icon name="alert" /> {t.openDispute}
+      </button>
+      <dialog ref={dialog} className="dialog" aria-label={t.openDispute}>
+        <form onSubmit={open}>
+          <h2>{t.openDispute}</h2>
+          <p className="dim">{t.disputeHint}</p>
+          <label>
+            {t.reason}
+            <textarea
+              rows={4}
+              maxLength={2000}
+              required
+              value={reason}
+              onChange={({ target }) => setReason(target.value)}
+            />
+          </label>
+          <div className="buttons">
+            <button type="button" onClick={() => dialog.current.close()}>
+              {t.cancel}
+            </button>
+            <button type="submit" className="primary">
+              {t.openDispute}
+            </button>
+          </div>
+        </form>
+      </dialog>
+    </>
+  );
+}

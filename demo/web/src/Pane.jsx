@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: ISC
+// One user: a connection of his own, his conversations, and the one he looks
+// at. Two of them may be on one page.
+
+import {
+  createContext,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react';
+import { PushProvider, usePush, useStatus } from 'pgpush/react';
+import { apiOf } from './api.js';
+import { Bell } from './Bell.jsx';
+import { DisputeView } from './DisputeView.jsx';
+import { record } from './events.js';
+import { List } from './List.jsx';
+import { Login } from './Login.jsx';
+import { useMarket } from './market.js';
+import { Moderation } from './Moderation.jsx';
+import { OrderView } from './OrderView.jsx';
+import { Avatar, Empty, Icon, Role } from './parts.jsx';
+import { go, hashOf, useRoute } from './place.js';
+import { useTexts } from './texts.js';
+
+const TOAST_MS = 8000;
+const Context = createContext(null);
+
+/** { pane, me, api, market, route, go, hashOf, say, fail } */
+export const usePane = () => useContext(Context);
+
+export function Pane({ pane, session, onPair }) {
+  const t = useTexts();
+  const { user, logIn, newToken } = session;
+  const options = useMemo(
+    () => ({
+      url: `${location.origin.replace('http', 'ws')}/ws`,
+      getToken: newToken,
+    }),
+    [newToken],
+  );
+  return (
+    <section
+      className="pane"
+      data-pane={pane}
+      aria-label={t.paneOf(user?.name, pane + 1)}
+    >
+      {user ? (
+        <PushProvider options={options} onError={session.logOut}>
+          <Desk pane={pane} session={session} />
+        </PushProvider>
+      ) : (
+        <Login onPick={logIn} onPair={onPair} />
+      )}
+    </section>
+  );
+}
+
+function Desk({ pane, session }) {
+  const { user: me, getToken } = session;
+  const t = useTexts();
+  const route = useRoute(pane);
+  const client = usePush();
+  const root = useRef(null);
+  const api = useMemo(() => apiOf(getToken), [getToken]);
+  const [toast, setToast] = useState(null);
+  const dismiss = useCallback(() => setToast(null), []);
+  const fail = useCallback((err) => setToast({ text: err.message }), []);
+
+  useEffect(
+    () => client.on('event', (event) => record(me.name, event)),
+    [client, me.name],
+  );
+
+  const market = useMarket(api, (event, data) => {
+    if (event !== 'dispute_opened') return;
+    const to = `dispute/${data.disputeId}`;
+    const isHere = route.kind === 'order' && route.id === data.orderId;
+    // Who is writing is not taken away from it.
+    const isWriting = root.current.querySelector('textarea')?.value;
+    if (isHere && !isWriting) go(pane, to);
+    else if (route.id !== data.disputeId)
+      setToast({ text: t.disputeOpened(data.reason), to });
+  });
+
+  const context = useMemo(
+    () => ({
+      pane,
+      me,
+      api,
+      market,
+      route,
+      fail,
+      go: (to) => go(pane, to),
+      hashOf: (to) => hashOf(pane, to),
+    }),
+    // The route's object is new each time, what is in it is not.
+    [pane, me, api, market, route.kind, route.id, fail],
+  );
+  return (
+    <Context value={context}>
+      <div
+        ref={root}
+        className="desk"
+        data-view={route.kind ? 'conversation' : 'list'}
+      >
+        <Head session={session} />
+        <List />
+        <View />
+        {toast && <Toast {...toast} onClose={dismiss} />}
+      </div>
+    </Context>
+  );
+}
+
+function Head({ session }) {
+  const t = useTexts();
+  const { me } = usePane();
+  const status = useStatus();
+  return (
+    <header className="head">
+      <Avatar name={me.name} role={me.role} />
+      <span className="who">
+        <strong>{me.name}</strong>
+        <Role role={me.role} />
+      </span>
+      <Connection status={status} />
+      <Bell />
+      <button
+        type="button"
+        className="ghost"
+        aria-label={t.logOut}
+        title={t.logOut}
+        onClick={session.logOut}
+      >
+        <Icon name="out" />
+      </button>
+    </header>
+  );
+}
+
+function Connection({ status }) {
+  const t = useTexts();
+  return (
+    <span className="connection" role="status" data-status={status}>
+      <span className="label">{t.connection[status]}</span>
+    </span>
+  );
+}
+
+function View() {
+  const t = useTexts();
+  const { me, market, route, go } = usePane();
+  const { orders, disputes, state } = market;
+  const known = { order: orders, dispute: disputes }[route.kind];
+  const one = known?.find(({ id }) => id === route.id);
+
+  let view;
+  if (one)
+    view =
+      route.kind === 'order' ? (
+        <OrderView key={one.id} order={one} />
+      ) : (
+        <DisputeView key={one.id} dispute={one} />
+      );
+  else if (known)
+    view = (
+      <Empty icon="chat" title={state === 'loaded' ? t.gone : t.loading}>
+        <button type="button" onClick={() => go('')}>
+          {t.toList}
+        </button>
+      </Empty>
+    );
+  else if (me.role === 'admin') view = <Moderation />;
+  else
+    view = (
+      <Empty icon="chat" title={t.choose}>
+        <p className="dim">{t.chooseHint}</p>
+      </Empty>
+    );
+  return <main className="view">{view}</main>;
+}
+
+function Toast({ text, to, onClose }) {
+  const t = useTexts();
+  const { go } = usePane();
+  useEffect(() => {
+    const timer = setTimeout(onClose, TOAST_MS);
+    return () => clearTimeout(timer);
+  }, [text, to, onClose]);
+  return (
+    <div className="toast" role="alert">
+      <span>{text}</span>
+      {to && (
+        <button
+          type="button"
+          onClick={() => {
+            go(to);
+            onClose();
+          }}
+        >
+          {t.goToDispute}
+        </button>
+      )}
+      <button type="button" aria-label={t.close} onClick={onClose}>
+        <Icon name="close" />
+      </button>
+    </div>
+  );
+}
