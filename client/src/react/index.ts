@@ -32,6 +32,11 @@ export type {
   Disputes,
   DisputesOptions,
 } from './useDisputes.js';
+export { CallPanel } from './CallPanel.js';
+export type { CallPanelProps } from './CallPanel.js';
+export { useCall } from './useCall.js';
+export type { CallActions, UseCall } from './useCall.js';
+export type { CallEnd, CallInfo, CallOptions, CallState } from './call.js';
 export { NotificationBell } from './NotificationBell.js';
 export type { NotificationBellProps } from './NotificationBell.js';
 export { ApiError, makeApi } from './api.js';
