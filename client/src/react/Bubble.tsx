@@ -2,7 +2,7 @@
 // One message.
 
 import { memo, type ReactNode } from 'react';
-import type { Attachment } from './api.js';
+import type { Attachment, Role } from './api.js';
 import type { Bubble as Shown } from './store.js';
 import { clock, textsOf, type Locale } from './texts.js';
 
@@ -24,7 +24,9 @@ export interface BubbleProps {
   bubble: Shown;
   me: string;
   name: string;
-  role: 'client' | 'performer' | 'admin' | null;
+  role: Role | null;
+  /** The one before is of the same sender. */
+  follows: boolean;
   locale: Locale;
   tick: Tick;
   emojis: readonly string[];
@@ -42,17 +44,18 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
     'pgpush-message',
     mine ? 'pgpush-mine' : 'pgpush-theirs',
     message.deleted && 'pgpush-deleted',
+    props.follows && 'pgpush-follows',
     draft && `pgpush-${draft.state}`,
   ];
   return (
     <article
       className={classes.filter(Boolean).join(' ')}
       data-id={draft ? undefined : message.id}
-      aria-label={`${mine ? t.you : name}, ${clock(locale, message.createdAt)}`}
+      aria-label={`${name}, ${clock(locale, message.createdAt)}`}
       aria-busy={draft?.state === 'sending' || undefined}
     >
       <header>
-        <strong>{mine ? t.you : name}</strong>
+        <strong>{name}</strong>
         {role && (
           <span className={`pgpush-role pgpush-role-${role}`}>
             {t.role[role]}
@@ -184,6 +187,7 @@ function Reactions(props: BubbleProps): ReactNode {
   );
 }
 
+/** By its type where that is known, else by its name. */
 const KINDS: [string, RegExp][] = [
   ['image', /\.(png|jpe?g|gif|webp)$/i],
   ['video', /\.(mp4|webm)$/i],
@@ -191,8 +195,10 @@ const KINDS: [string, RegExp][] = [
 ];
 
 function File({ file, grown }: { file: Attachment; grown: () => void }) {
-  const { fileUrl, fileName } = file;
-  const kind = KINDS.find(([, names]) => names.test(fileUrl))?.[0];
+  const { fileUrl, fileName, mimeType, fileType } = file;
+  const type = (mimeType ?? fileType)?.split('/')[0];
+  const kind = KINDS.find(([name, names]) =>
+    type ? type === name : names.test(fileUrl))?.[0];
   if (kind === 'image')
     return (
       <a href={fileUrl} target="_blank" rel="noopener">
@@ -211,6 +217,13 @@ function File({ file, grown }: { file: Attachment; grown: () => void }) {
   return (
     <a className="pgpush-file" href={fileUrl} download={fileName}>
       {fileName}
+      {file.fileSize !== undefined && <small>{size(file.fileSize)}</small>}
     </a>
   );
+}
+
+function size(bytes: number): string {
+  const units = ['B', 'KB', 'MB', 'GB'];
+  const i = Math.min(3, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));
+  return `${Math.ceil(bytes / 1024 ** i)} ${units[i]}`;
 }
