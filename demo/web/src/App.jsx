@@ -54,7 +54,7 @@ function Frame({ locale, setLocale }) {
         </span>
         <button
           type="button"
-          className="ghost"
+          className="button ghost"
           aria-pressed={panes === 2}
           aria-label={t.twoPanes}
           onClick={() => {
@@ -67,7 +67,7 @@ function Frame({ locale, setLocale }) {
         <button
           ref={inspectorButton}
           type="button"
-          className="ghost"
+          className="button ghost"
           aria-pressed={isInspecting}
           aria-label={t.inspector}
           onClick={() => setInspecting(!isInspecting)}

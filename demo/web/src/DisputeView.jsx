@@ -6,20 +6,21 @@ import { Title, Views } from './OrderView.jsx';
 import { usePane } from './Pane.jsx';
 import { useTexts } from './texts.js';
 
-export function DisputeView({ dispute }) {
+export function DisputeView({ disputeId }) {
   const t = useTexts();
   const { me, api, market } = usePane();
-  const order = market.orders.find((o) => o.id === dispute.orderId);
+  // One that was opened just now is not in the list yet.
+  const dispute = market.disputes.find(({ id }) => id === disputeId);
   return (
     <>
-      <Title title={dispute.orderTitle} />
-      {order && <Views order={order} dispute={dispute} current="dispute" />}
+      <Title title={dispute?.orderTitle ?? t.dispute} />
+      {dispute && <Views dispute={dispute} current="dispute" />}
       <DisputeChat
-        disputeId={dispute.id}
+        disputeId={disputeId}
         me={me.id}
         api={api}
         locale={t.locale}
-        moderates={me.role === 'admin' || dispute.moderator?.id === me.id}
+        moderates={me.role === 'admin' || dispute?.moderator?.id === me.id}
         emojis={market.emojis}
       />
     </>

@@ -43,6 +43,7 @@ export function Inspector({ onClose }) {
         </label>
         <button
           type="button"
+          className="button"
           aria-pressed={frozen !== null}
           onClick={() => setFrozen(frozen ? null : events)}
         >
@@ -51,6 +52,7 @@ export function Inspector({ onClose }) {
         </button>
         <button
           type="button"
+          className="button"
           onClick={() => {
             clear();
             setFrozen(frozen && []);
@@ -60,7 +62,7 @@ export function Inspector({ onClose }) {
         </button>
         <button
           type="button"
-          className="ghost"
+          className="button ghost"
           aria-label={t.close}
           onClick={onClose}
         >

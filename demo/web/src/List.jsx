@@ -28,13 +28,8 @@ export function List() {
         <>
           <h2>{t.disputes}</h2>
           <ul>
-            {disputes.map((d, i) => (
-              <Row
-                key={d.id}
-                kind="dispute"
-                one={{ ...d, title: d.orderTitle }}
-                isLive={i < LIVE && d.status !== 'resolved'}
-              />
+            {disputes.map((d) => (
+              <Row key={d.id} kind="dispute" one={{ ...d, title: d.orderTitle }} />
             ))}
           </ul>
         </>
@@ -45,7 +40,7 @@ export function List() {
       )}
       <ul>
         {orders.map((o, i) => (
-          <Row key={o.id} kind="order" one={o} isLive={i < LIVE} />
+          <OrderRow key={o.id} order={o} isLive={i < LIVE} />
         ))}
       </ul>
     </nav>
@@ -53,10 +48,14 @@ export function List() {
 }
 
 /** In its room, so that the list hears of it, too. */
-function Row({ kind, one, isLive }) {
+function OrderRow({ order, isLive }) {
+  useRoom(isLive ? `order:${order.id}` : null);
+  return <Row kind="order" one={order} />;
+}
+
+function Row({ kind, one }) {
   const t = useTexts();
   const { me, route, hashOf } = usePane();
-  useRoom(isLive ? `${kind}:${one.id}` : null);
   const others = [one.client, one.performer].filter((p) => p?.id !== me.id);
   const isCurrent = route.kind === kind && route.id === one.id;
   return (
@@ -71,13 +70,10 @@ function Row({ kind, one, isLive }) {
           <Icon name={kind === 'order' ? 'chat' : 'alert'} />
         </span>
         <span className="row-title">{one.title}</span>
-        <Status status={one.status} />
         <span className="row-with">
           {others.map((p) => p?.name ?? t.nobodyYet).join(', ')}
-          {kind === 'order' && one.price !== null && (
-            <> · {t.price(one.price, t.locale)}</>
-          )}
         </span>
+        <Status status={one.status} />
       </a>
     </li>
   );

@@ -48,7 +48,7 @@ export function Login({ onPick, onPair }) {
           ))}
         </ul>
         {onPair ? (
-          <button type="button" className="wide" onClick={onPair}>
+          <button type="button" className="button wide" onClick={onPair}>
             <Icon name="panes" /> {t.sideBySide}
           </button>
         ) : null}

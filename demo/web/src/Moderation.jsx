@@ -74,9 +74,12 @@ function NextStep({ dispute }) {
   const { api, fail, market } = usePane();
   const [status, word] = NEXT[dispute.status];
   const step = () =>
-    api.setDisputeStatus(dispute.id, status).then(market.load, fail);
+    api
+      .setDisputeStatus(dispute.id, status)
+      .then(market.refreshDisputes)
+      .catch(fail);
   return (
-    <button type="button" className="primary" onClick={() => void step()}>
+    <button type="button" className="button primary" onClick={() => void step()}>
       {t[word]}
     </button>
   );

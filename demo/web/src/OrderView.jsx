@@ -2,7 +2,7 @@
 // An order: what it is, its status, its chat, and the way to its dispute.
 
 import { useRef, useState } from 'react';
-import { OrderChat } from 'pgpush/react';
+import { CallPanel, OrderChat } from 'pgpush/react';
 import { Icon, Status } from './parts.jsx';
 import { usePane } from './Pane.jsx';
 import { useTexts } from './texts.js';
@@ -15,6 +15,7 @@ export function OrderView({ order }) {
   const dispute = market.disputeOf(order.id);
   const isDisputed = dispute && dispute.status !== 'resolved';
   const isParty = me.id === order.client.id || me.id === order.performer?.id;
+  const other = me.id === order.client.id ? order.performer : order.client;
   const people = [
     { ...order.client, role: 'client' },
     order.performer && { ...order.performer, role: 'performer' },
@@ -46,7 +47,7 @@ export function OrderView({ order }) {
           <OpenDispute orderId={order.id} />
         )}
       </Title>
-      {dispute && <Views order={order} dispute={dispute} current="order" />}
+      {dispute && <Views dispute={dispute} current="order" />}
       <OrderChat
         orderId={order.id}
         me={me.id}
@@ -56,6 +57,17 @@ export function OrderView({ order }) {
         closed={order.performer ? null : t.noPerformer}
         emojis={market.emojis}
         moderates={me.role === 'admin' || dispute?.moderator?.id === me.id}
+        header={
+          isParty &&
+          other && (
+            <CallPanel
+              orderId={order.id}
+              me={me.id}
+              peer={other}
+              locale={t.locale}
+            />
+          )
+        }
       />
     </>
   );
@@ -68,7 +80,7 @@ export function Title({ title, children }) {
     <div className="title">
       <button
         type="button"
-        className="ghost back"
+        className="button ghost back"
         aria-label={t.back}
         onClick={() => go('')}
       >
@@ -81,13 +93,13 @@ export function Title({ title, children }) {
 }
 
 /** An order that is in dispute has two chats. */
-export function Views({ order, dispute, current }) {
+export function Views({ dispute, current }) {
   const t = useTexts();
   const { hashOf } = usePane();
   return (
     <nav className="views" aria-label={t.views}>
       <a
-        href={hashOf(`order/${order.id}`)}
+        href={hashOf(`order/${dispute.orderId}`)}
         aria-current={current === 'order' ? 'page' : undefined}
       >
         <Icon name="chat" /> {t.orderChat}
@@ -104,7 +116,7 @@ export function Views({ order, dispute, current }) {
 
 function OpenDispute({ orderId }) {
   const t = useTexts();
-  const { api, market, fail, go } = usePane();
+  const { api, fail, go } = usePane();
   const dialog = useRef(null);
   const [reason, setReason] = useState('');
 
@@ -112,7 +124,6 @@ function OpenDispute({ orderId }) {
     event.preventDefault();
     try {
       const { id } = await api.openDispute(orderId, reason);
-      await market.load();
       go(`dispute/${id}`);
     } catch (err) {
       dialog.current?.close();
@@ -121,7 +132,11 @@ function OpenDispute({ orderId }) {
   }
   return (
     <>
-      <button type="button" onClick={() => dialog.current.showModal()}>
+      <button
+        type="button"
+        className="button"
+        onClick={() => dialog.current.showModal()}
+      >
         <Icon name="alert" /> {t.openDispute}
       </button>
       <dialog ref={dialog} className="dialog" aria-label={t.openDispute}>
@@ -139,10 +154,14 @@ function OpenDispute({ orderId }) {
             />
           </label>
           <div className="buttons">
-            <button type="button" onClick={() => dialog.current.close()}>
+            <button
+              type="button"
+              className="button"
+              onClick={() => dialog.current.close()}
+            >
               {t.cancel}
             </button>
-            <button type="submit" className="primary">
+            <button type="submit" className="button primary">
               {t.openDispute}
             </button>
           </div>

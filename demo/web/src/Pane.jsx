@@ -74,15 +74,14 @@ function Desk({ pane, session }) {
     [client, me.name],
   );
 
-  const market = useMarket(api, (event, data) => {
-    if (event !== 'dispute_opened') return;
-    const to = `dispute/${data.disputeId}`;
-    const isHere = route.kind === 'order' && route.id === data.orderId;
+  const market = useMarket(api, ({ disputeId, orderId, reason }) => {
+    const to = `dispute/${disputeId}`;
+    const isHere = route.kind === 'order' && route.id === orderId;
     // Who is writing is not taken away from it.
-    const isWriting = root.current.querySelector('textarea')?.value;
+    const isWriting = root.current.querySelector('.pgpush-composer textarea')?.value;
     if (isHere && !isWriting) go(pane, to);
-    else if (route.id !== data.disputeId)
-      setToast({ text: t.disputeOpened(data.reason), to });
+    else if (route.id !== disputeId)
+      setToast({ text: t.disputeOpened(reason), to });
   });
 
   const context = useMemo(
@@ -96,8 +95,7 @@ function Desk({ pane, session }) {
       go: (to) => go(pane, to),
       hashOf: (to) => hashOf(pane, to),
     }),
-    // The route's object is new each time, what is in it is not.
-    [pane, me, api, market, route.kind, route.id, fail],
+    [pane, me, api, market, route, fail],
   );
   return (
     <Context value={context}>
@@ -130,7 +128,7 @@ function Head({ session }) {
       <Bell />
       <button
         type="button"
-        className="ghost"
+        className="button ghost"
         aria-label={t.logOut}
         title={t.logOut}
         onClick={session.logOut}
@@ -153,22 +151,17 @@ function Connection({ status }) {
 function View() {
   const t = useTexts();
   const { me, market, route, go } = usePane();
-  const { orders, disputes, state } = market;
-  const known = { order: orders, dispute: disputes }[route.kind];
-  const one = known?.find(({ id }) => id === route.id);
+  const order =
+    route.kind === 'order' && market.orders.find(({ id }) => id === route.id);
 
   let view;
-  if (one)
-    view =
-      route.kind === 'order' ? (
-        <OrderView key={one.id} order={one} />
-      ) : (
-        <DisputeView key={one.id} dispute={one} />
-      );
-  else if (known)
+  if (order) view = <OrderView key={order.id} order={order} />;
+  else if (route.kind === 'dispute')
+    view = <DisputeView key={route.id} disputeId={route.id} />;
+  else if (route.kind === 'order')
     view = (
-      <Empty icon="chat" title={state === 'loaded' ? t.gone : t.loading}>
-        <button type="button" onClick={() => go('')}>
+      <Empty icon="chat" title={market.state === 'loaded' ? t.gone : t.loading}>
+        <button type="button" className="button" onClick={() => go('')}>
           {t.toList}
         </button>
       </Empty>

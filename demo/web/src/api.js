@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: ISC
-// What the page itself asks of the API; the chats and the bell ask by the
-// package's makeApi().
+// What the package's makeApi() does not know.
 
 import { ApiError, makeApi } from 'pgpush/react';
 
-async function call(token, method, path, body) {
+async function ask(path, { token, body } = {}) {
   const response = await fetch(`/api${path}`, {
-    method,
+    method: body ? 'POST' : 'GET',
     headers: {
       ...(token && { Authorization: `Bearer ${token}` }),
       ...(body && { 'Content-Type': 'application/json' }),
@@ -22,23 +21,11 @@ async function call(token, method, path, body) {
   return answer;
 }
 
-export const demoUsers = () => call(null, 'GET', '/demo-users');
-export const login = (email) => call(null, 'POST', '/login', { email });
+export const demoUsers = () => ask('/demo-users');
+export const login = (email) => ask('/login', { body: { email } });
 
 /** Everything a user who is logged in asks for. */
-export function apiOf(getToken) {
-  const ask = (...args) => call(getToken(), ...args);
-  return {
-    ...makeApi({ getToken }),
-    orders: () => ask('GET', '/orders'),
-    setOrderStatus: (id, status) =>
-      ask('PATCH', `/orders/${id}/status`, { status }),
-    orderHistory: (id) => ask('GET', `/orders/${id}/history`),
-    disputes: () => ask('GET', '/disputes'),
-    openDispute: (orderId, reason) =>
-      ask('POST', `/orders/${orderId}/disputes`, { reason }),
-    setDisputeStatus: (id, status) =>
-      ask('PATCH', `/disputes/${id}/status`, { status }),
-    emojis: () => ask('GET', '/reactions'),
-  };
-}
+export const apiOf = (getToken) => ({
+  ...makeApi({ getToken }),
+  emojis: () => ask('/reactions', { token: getToken() }),
+});

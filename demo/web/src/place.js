@@ -2,7 +2,7 @@
 // Where one is, all of it in the address: ?panes=2 shows two users side by
 // side, the hash has a part for each pane, such as #order/<id>;dispute/<id>.
 
-import { useSyncExternalStore } from 'react';
+import { useMemo, useSyncExternalStore } from 'react';
 
 const listeners = new Set();
 const tell = () => listeners.forEach((listener) => listener());
@@ -16,11 +16,16 @@ function subscribe(listener) {
 
 const parts = () => location.hash.slice(1).split(';');
 
-/** { kind: 'order' | 'dispute' | 'moderation' | '', id } of a pane. */
+/**
+ * { kind: 'order' | 'dispute' | 'moderation' | '', id, hash } of a pane. The
+ * whole hash, since links of one pane keep where the other one is.
+ */
 export function useRoute(pane) {
-  const part = useSyncExternalStore(subscribe, () => parts()[pane] ?? '');
-  const [kind, id] = part.split('/');
-  return { kind, id };
+  const hash = useSyncExternalStore(subscribe, () => location.hash);
+  return useMemo(() => {
+    const [kind, id] = (parts()[pane] ?? '').split('/');
+    return { kind, id, hash };
+  }, [pane, hash]);
 }
 
 export function hashOf(pane, to) {
