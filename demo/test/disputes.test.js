@@ -23,7 +23,7 @@ const chat = (pane) => pane.locator('.pgpush-dispute');
 test('a dispute: opened, three parties, in review, resolved', async () => {
   const { w } = use;
   const [, a, b] = await use.pair();
-  const admin = await use.open([w.admin]);
+  const admin = await use.open([w.admin], '#moderation');
   const m = paneOf(admin, 0);
   const column = (name) => m.getByRole('list', { name, exact: true });
   const card = (name) =>

@@ -97,7 +97,7 @@ const Event = memo(function Event({ event }) {
   const { who, room, id, at, bytes, written, shown, data } = event;
   const isEphemeral = id === undefined;
   const latency =
-    written !== null && shown !== null ? `${shown - written} ms` : '–';
+    written !== null && shown !== null ? t.ms(shown - written) : '–';
   return (
     <li data-event={event.event} data-ephemeral={isEphemeral || undefined}>
       <details>
@@ -134,4 +134,5 @@ const clock = (locale, at) =>
     minute: '2-digit',
     second: '2-digit',
     fractionalSecondDigits: 3,
+    hourCycle: 'h23',
   }).format(at);

@@ -68,6 +68,7 @@ function Desk({ pane, session }) {
   const [toast, setToast] = useState(null);
   const dismiss = useCallback(() => setToast(null), []);
   const fail = useCallback((err) => setToast({ text: err.message }), []);
+  useEffect(dismiss, [dismiss, route]);
 
   useEffect(
     () => client.on('event', (event) => record(me.name, event)),
@@ -80,7 +81,7 @@ function Desk({ pane, session }) {
     // Who is writing is not taken away from it.
     const isWriting = root.current.querySelector('.pgpush-composer textarea')?.value;
     if (isHere && !isWriting) go(pane, to);
-    else if (route.id !== disputeId)
+    else if (route.id !== disputeId && !showsModeration(me, route))
       setToast({ text: t.disputeOpened(reason), to });
   });
 
@@ -112,6 +113,10 @@ function Desk({ pane, session }) {
     </Context>
   );
 }
+
+/** Where nothing else is shown, an admin has it before him. */
+const showsModeration = (me, { kind }) =>
+  me.role === 'admin' && kind !== 'order' && kind !== 'dispute';
 
 function Head({ session }) {
   const t = useTexts();
@@ -166,7 +171,7 @@ function View() {
         </button>
       </Empty>
     );
-  else if (me.role === 'admin') view = <Moderation />;
+  else if (showsModeration(me, route)) view = <Moderation />;
   else
     view = (
       <Empty icon="chat" title={t.choose}>

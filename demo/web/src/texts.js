@@ -43,6 +43,7 @@ const en = {
     new Intl.NumberFormat(locale, {
       style: 'currency',
       currency: 'UAH',
+      currencyDisplay: 'narrowSymbol',
       maximumFractionDigits: 0,
     }).format(n),
   orderStatus: 'Order status',
@@ -96,6 +97,7 @@ const en = {
     ephemeral: 'ephemeral',
     own: 'this connection',
     bytes: (n) => (n < 10_000 ? `${n} B` : `${Math.round(n / 1024)} KB`),
+    ms: (n) => `${n} ms`,
     count: (n) => `${n} ${n === 1 ? 'event' : 'events'}`,
   },
 };
@@ -188,6 +190,7 @@ const uk = {
     ephemeral: 'миттєва',
     own: 'це з’єднання',
     bytes: (n) => (n < 10_000 ? `${n} Б` : `${Math.round(n / 1024)} КБ`),
+    ms: (n) => `${n} мс`,
     count: (n) => `подій: ${n}`,
   },
 };
