@@ -1,103 +1,33 @@
 // SPDX-License-Identifier: ISC
-// OrderChat and NotificationBell: two people in two browser contexts, the demo's API, a daemon.
-// Each test has an order of its own; no message may show twice.
+// OrderChat and NotificationBell: two people in two browser contexts. Each test
+// has an order of its own; no message may show twice.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { finishWorlds, makeWorld, until } from './lib.js';
-import { Proxy } from './proxy.js';
-import { startApi } from './react/api.js';
+import { until } from './lib.js';
 import {
-  ADMIN, CLIENT, PERFORMER, STRANGER, launch, notify, servePage, watchSockets,
+  ADMIN, CLIENT, PERFORMER, STRANGER, notify,
 } from './react/lib.js';
+import {
+  doubles, field, isStatus, makeStage, message, say, seesOnline,
+} from './react/stage.js';
 
-const PEOPLE = [
-  { id: CLIENT, name: 'Olena', role: 'client' },
-  { id: PERFORMER, name: 'Taras', role: 'performer' },
-];
-
+let stage;
 let w;
 let api;
 let proxy;
-let server;
-let browser;
-let contexts = [];
-let problems = [];
-
 before(async () => {
-  w = await makeWorld({ kind: 'market', settings: { presence_grace: '100ms' } });
-  proxy = await Proxy.start(w.port);
-  api = await startApi(w);
-  server = await servePage('chat.jsx', (req, res) => api.handle(req, res));
-  browser = await launch();
+  stage = await makeStage();
+  ({ w, api, proxy } = stage);
 });
-after(async () => {
-  await browser?.close();
-  server?.close();
-  server?.closeAllConnections();
-  proxy?.stop();
-  await api?.stop();
-  await finishWorlds();
-});
-afterEach(async () => {
-  await Promise.all(contexts.map((c) => c.close()));
-  contexts = [];
-  proxy.cut();
-  proxy.refusing = proxy.noUpgrade = false;
-  api.refuse = api.lose = () => false;
-  api.hold = null;
-  const found = problems;
-  problems = [];
-  assert.deepEqual(found, []);
-});
+after(() => stage.finish());
+afterEach(() => stage.clear());
 
-const newOrder = async () =>
-  (await w.does('api', {
-    text: `INSERT INTO orders (client_id, performer_id, title, status)
-           VALUES (%s, %s, 'An order', 'in_progress') RETURNING id`,
-    args: [CLIENT, PERFORMER],
-  }))[0][0];
-
-const write = async (order, content, from = PERFORMER, ago = '0') =>
-  (await w.does('api', {
-    text: `INSERT INTO messages
-             (order_id, sender_id, receiver_id, content, created_at)
-           VALUES (%s, %s, %s, %s, now() - %s::interval) RETURNING id`,
-    args: [order, from, from === CLIENT ? PERFORMER : CLIENT, content, ago],
-  }))[0][0];
+const newOrder = () => stage.newOrder();
+const write = (...args) => stage.write(...args);
 
 async function open(user, orderId, props = {}, context = {}) {
-  const c = await browser.newContext({
-    viewport: { width: 700, height: 600 },
-    ...context,
-  });
-  c.setDefaultTimeout(15_000);
-  contexts.push(c);
-  const page = await c.newPage();
-  page.on('pageerror', (err) => problems.push(err.stack));
-  page.sockets = watchSockets(page);
-  await page.exposeFunction('getToken', () => w.token(user));
-  await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  await page.waitForFunction(() => window.start);
-  // From now on no message may show twice, not even for a moment.
-  await page.evaluate(() => {
-    window.doubles = [];
-    new MutationObserver(() => {
-      const shown = [...document.querySelectorAll('.pgpush-message')].map(
-        (m) => m.querySelector('.pgpush-content')?.textContent,
-      );
-      for (const text of shown)
-        if (text?.startsWith('once') && shown.indexOf(text) !== shown.lastIndexOf(text))
-          window.doubles.push(text);
-    }).observe(document.body, { subtree: true, childList: true, characterData: true });
-  });
-  await page.evaluate((props) => window.start(props), {
-    url: `http://127.0.0.1:${proxy.port}/ws`,
-    orderId,
-    me: user,
-    people: PEOPLE,
-    ...props,
-  });
+  const page = await stage.open(user, { orderId, ...props }, context);
   await page.getByRole('log').waitFor();
   return page;
 }
@@ -108,24 +38,8 @@ async function openBoth(order, props) {
     await open(PERFORMER, order, props),
   ];
   for (const page of pages) await isStatus(page, 'online');
-  for (const page of pages)
-    await until(async () => {
-      const dot = await page.locator('.pgpush-dot.pgpush-on').count();
-      return dot === 1;
-    }, 'the other is online');
+  for (const page of pages) await seesOnline(page, 1);
   return pages;
-}
-
-const isStatus = (page, text) =>
-  page.getByRole('status').filter({ hasText: text }).waitFor();
-const field = (page) => page.getByRole('textbox');
-const message = (page, text) =>
-  page.getByRole('article').filter({ hasText: text });
-const doubles = (page) => page.evaluate(() => window.doubles);
-
-async function say(page, text) {
-  await field(page).fill(text);
-  await field(page).press('Enter');
 }
 
 test('a message is seen once on both sides, and ticks', async () => {
@@ -219,8 +133,7 @@ test('typing with names, reactions, presence and last seen', async () => {
   assert.equal(await mark.getAttribute('aria-pressed'), 'false');
   await message(b, 'hel').getByRole('button', { name: '👍, 1' }).click();
   await mark.waitFor({ state: 'detached' });
-  await b.context().close();
-  contexts = contexts.filter((c) => c !== b.context());
+  await stage.close(b);
   await a.getByText(/last seen Today/).waitFor();
 });
 

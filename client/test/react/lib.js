@@ -83,6 +83,10 @@ export const launch = () =>
       '--disable-sync',
       '--use-fake-ui-for-media-stream',
       '--use-fake-device-for-media-stream',
+      // There is nobody on this machine who resolves the names put in place
+      // of its addresses.
+      '--disable-features=WebRtcHideLocalIpsWithMdns',
+      '--autoplay-policy=no-user-gesture-required',
     ],
   });
 
