@@ -145,7 +145,10 @@ test('a user is online while a window is open', async () => {
 });
 
 test('attachments are shown at both sides', async () => {
-  const [page, a, b] = await use.pair();
+  const { w } = use;
+  const [page, a, b] = await use.pair(w.client, w.performer, {
+    colorScheme: 'dark',
+  });
   await a.getByLabel('Attach files').setInputFiles([
     { name: 'dot.png', mimeType: 'image/png', buffer: PNG },
     { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('hi') },
@@ -160,7 +163,7 @@ test('attachments are shown at both sides', async () => {
       .evaluate((img) => img.decode().then(() => img.naturalWidth));
     assert.equal(wide, 320);
   }
-  await shoot(page, 'attachments');
+  await shoot(page, 'dark');
 });
 
 test('the bell counts what one does not look at', async () => {
@@ -348,6 +351,8 @@ test('on a phone everything is within reach', async () => {
   await shoot(page, 'order');
   assert.equal(await a.locator('.list').isVisible(), false);
 
+  const focused = await page.evaluate(() => document.activeElement.tagName);
+  assert.notEqual(focused, 'BODY');
   await page.getByRole('button', { name: 'Back to the list' }).click();
   await page.getByRole('link', { name: w.order.title }).waitFor();
   assert.equal(await a.locator('.view').isVisible(), false);

@@ -92,7 +92,7 @@ function Frame({ locale, setLocale }) {
         </div>
       )}
 
-      <div className="panes">
+      <main className="panes">
         {shown.map((session, i) => (
           <Pane
             key={`${i} ${session.user?.id}`}
@@ -101,7 +101,7 @@ function Frame({ locale, setLocale }) {
             onPair={i === 0 && panes === 1 ? pair : null}
           />
         ))}
-      </div>
+      </main>
 
       {isInspecting && (
         <Inspector

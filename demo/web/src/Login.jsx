@@ -24,7 +24,7 @@ export function Login({ onPick, onPair }) {
   const pick = (email) => onPick(email).catch((err) => setProblem(err.message));
 
   return (
-    <main className="login">
+    <div className="login">
       <div className="login-card">
         <h1>{t.pick}</h1>
         <p className="dim">{t.tagline}</p>
@@ -54,6 +54,6 @@ export function Login({ onPick, onPair }) {
         ) : null}
         <p className="dim small">{t.pickHint}</p>
       </div>
-    </main>
+    </div>
   );
 }

@@ -24,7 +24,7 @@ export function Moderation() {
                 {t.columns[status]} <span className="count">{some.length}</span>
               </h2>
               {some.length === 0 && <p className="dim pad">{t.nothingHere}</p>}
-              <ul aria-label={t.columns[status]}>
+              <ul aria-label={t.columns[status]} aria-live="polite">
                 {some.map((d) => (
                   <Card key={d.id} dispute={d} />
                 ))}

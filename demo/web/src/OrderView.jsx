@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // An order: what it is, its status, its chat, and the way to its dispute.
 
-import { useRef, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { CallPanel, OrderChat } from 'pgpush/react';
 import { Icon, Status } from './parts.jsx';
 import { usePane } from './Pane.jsx';
@@ -76,6 +76,16 @@ export function OrderView({ order }) {
 export function Title({ title, children }) {
   const t = useTexts();
   const { go } = usePane();
+  const heading = useRef(null);
+  // If what had the focus is gone, here is where it goes on. It is not taken
+  // away from anything, as a dispute opens by itself.
+  useEffect(() => {
+    const { activeElement } = document;
+    const isGone =
+      activeElement === document.body ||
+      activeElement.getClientRects().length === 0;
+    if (isGone) heading.current.focus({ preventScroll: true });
+  }, []);
   return (
     <div className="title">
       <button
@@ -86,7 +96,7 @@ export function Title({ title, children }) {
       >
         <Icon name="back" />
       </button>
-      <h1>{title}</h1>
+      <h1 ref={heading} tabIndex={-1}>{title}</h1>
       <div className="title-actions">{children}</div>
     </div>
   );

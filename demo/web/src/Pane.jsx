@@ -178,7 +178,7 @@ function View() {
         <p className="dim">{t.chooseHint}</p>
       </Empty>
     );
-  return <main className="view">{view}</main>;
+  return <div className="view">{view}</div>;
 }
 
 function Toast({ text, to, onClose }) {
