@@ -17,10 +17,9 @@ async function seesTheOther(pane) {
       width: v.videoWidth,
       frames: v.getVideoPlaybackQuality().totalVideoFrames,
     }));
-  await until(async () => (await picture()).width > 0, 'a picture', 30_000);
+  await until(async () => (await picture()).width > 0, 'a picture');
   const { frames } = await picture();
-  await until(
-    async () => (await picture()).frames > frames + 3, 'more pictures', 30_000);
+  await until(async () => (await picture()).frames > frames + 3, 'more pictures');
 }
 
 test('a video call: rings in the other pane, is answered, and ends', async () => {

@@ -135,7 +135,7 @@ function makePng(width, height) {
 export const PNG = makePng(320, 200);
 
 /** Resolves when check() is true; fails after ms. */
-export async function until(check, what, ms = 10_000) {
+export async function until(check, what, ms = 30_000) {
   const end = Date.now() + ms;
   for (;;) {
     const found = await check();

@@ -289,7 +289,7 @@ test('the inspector shows room, id, size and latency', async () => {
   const row = of('order_message').first();
   await row.waitFor();
   // Once in each pane.
-  assert.equal(await of('order_message').count(), 2);
+  await until(async () => (await of('order_message').count()) === 2, 'both');
   assert.equal(await row.locator('.room').textContent(), `order:${w.order.id}`);
   const { rows } = await pool.query(
     `SELECT id, at FROM pgpush.log
@@ -339,6 +339,8 @@ test('on a phone everything is within reach', async () => {
   const a = paneOf(page, 0);
   await fits(page);
   await page.getByRole('link', { name: w.order.title }).click();
+  // The link that had the focus is gone.
+  await page.locator('h1:focus').waitFor();
   await a.getByLabel('Attach files').setInputFiles([
     { name: 'dot.png', mimeType: 'image/png', buffer: PNG },
   ]);
@@ -351,8 +353,6 @@ test('on a phone everything is within reach', async () => {
   await shoot(page, 'order');
   assert.equal(await a.locator('.list').isVisible(), false);
 
-  const focused = await page.evaluate(() => document.activeElement.tagName);
-  assert.notEqual(focused, 'BODY');
   await page.getByRole('button', { name: 'Back to the list' }).click();
   await page.getByRole('link', { name: w.order.title }).waitFor();
   assert.equal(await a.locator('.view').isVisible(), false);
