@@ -246,6 +246,20 @@ test('nothing is lost and nothing is double across a cut', async () => {
   assert.deepEqual(await texts(b), ['before', 'during 1', 'during 2', 'after']);
 });
 
+test('who disconnects gets what he missed when he connects', async () => {
+  const [, a, b] = await use.pair();
+  await b.getByRole('button', { name: /^Disconnect/ }).click();
+  await b.getByRole('status').getByText('not connected').waitFor();
+  await write(a, 'missed');
+  await message(a, 'missed').waitFor();
+  assert.deepEqual(await texts(b), []);
+  await b.getByRole('button', { name: 'Connect', exact: true }).click();
+  await message(b, 'missed').waitFor();
+  await write(b, 'seen');
+  await message(a, 'seen').waitFor();
+  assert.deepEqual(await texts(b), ['missed', 'seen']);
+});
+
 test('a stranger sees nothing of others', async () => {
   const { w } = use;
   const page = await use.open([w.stranger], `#order/${w.order.id}`);

@@ -121,7 +121,6 @@ const showsModeration = (me, { kind }) =>
 function Head({ session }) {
   const t = useTexts();
   const { me } = usePane();
-  const status = useStatus();
   return (
     <header className="head">
       <Avatar name={me.name} role={me.role} />
@@ -129,7 +128,7 @@ function Head({ session }) {
         <strong>{me.name}</strong>
         <Role role={me.role} />
       </span>
-      <Connection status={status} />
+      <Connection />
       <Bell />
       <button
         type="button"
@@ -144,12 +143,28 @@ function Head({ session }) {
   );
 }
 
-function Connection({ status }) {
+/** How it is, and a switch: to see what was missed come later. */
+function Connection() {
   const t = useTexts();
+  const client = usePush();
+  const status = useStatus();
+  const isOff = status === 'idle';
+  const word = isOff ? t.connect : t.disconnect;
   return (
-    <span className="connection" role="status" data-status={status}>
-      <span className="label">{t.connection[status]}</span>
-    </span>
+    <>
+      <span className="connection" role="status" data-status={status}>
+        {t.connection[status]}
+      </span>
+      <button
+        type="button"
+        className="button ghost"
+        aria-label={word}
+        title={word}
+        onClick={() => (isOff ? client.connect() : client.disconnect())}
+      >
+        <Icon name="power" />
+      </button>
+    </>
   );
 }
 

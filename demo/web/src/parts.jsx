@@ -8,6 +8,7 @@ const PATHS = {
   panes: 'M4 5h7v14H4zM13 5h7v14h-7z',
   pane: 'M4 5h16v14H4z',
   events: 'M4 6h10M4 12h16M4 18h7M19 5v4M19 7h-2',
+  power: 'M12 4v8M7.5 7a7 7 0 1 0 9 0',
   out: 'M14 4h5v16h-5M10 8l-4 4 4 4M6 12h9',
   shield: 'M12 3l7 3v5c0 5-3 8-7 10-4-2-7-5-7-10V6zM9 12l2 2 4-4',
   chat: 'M4 5h16v11H10l-4 4v-4H4z',

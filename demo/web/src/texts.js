@@ -17,6 +17,8 @@ const en = {
   language: 'Language',
   inspector: 'Events',
   logOut: 'Log out',
+  connect: 'Connect',
+  disconnect: 'Disconnect, and see later what you missed',
   connection: {
     idle: 'not connected',
     connecting: 'connecting',
@@ -116,6 +118,8 @@ const uk = {
   language: 'Мова',
   inspector: 'Події',
   logOut: 'Вийти',
+  connect: 'З’єднати',
+  disconnect: 'Роз’єднати, щоб потім побачити пропущене',
   connection: {
     idle: 'не з’єднано',
     connecting: 'з’єднання',
