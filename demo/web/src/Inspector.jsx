@@ -18,6 +18,7 @@ export function Inspector({ onClose }) {
     () => list.filter((e) => e.words.includes(wanted)),
     [list, wanted],
   );
+  const median = useMemo(() => medianOf(shown.map(latencyOf)), [shown]);
   const waiting = frozen
     ? events.filter((e) => e.key > (frozen[0]?.key ?? 0)).length
     : 0;
@@ -30,7 +31,10 @@ export function Inspector({ onClose }) {
     >
       <header>
         <h2>{t.title}</h2>
-        <span className="dim small">{t.count(shown.length)}</span>
+        <span className="dim small">
+          {t.count(shown.length)}
+          {median !== null && ` · ${t.median(median)}`}
+        </span>
         <label className="search">
           <Icon name="search" />
           <input
@@ -94,10 +98,9 @@ export function Inspector({ onClose }) {
 
 const Event = memo(function Event({ event }) {
   const { locale, ins: t } = useTexts();
-  const { who, room, id, at, bytes, written, shown, data } = event;
+  const { who, room, id, at, bytes, data } = event;
   const isEphemeral = id === undefined;
-  const latency =
-    written !== null && shown !== null ? t.ms(shown - written) : '–';
+  const latency = latencyOf(event);
   return (
     <li data-event={event.event} data-ephemeral={isEphemeral || undefined}>
       <details>
@@ -119,7 +122,7 @@ const Event = memo(function Event({ event }) {
           <span className="size">{t.bytes(bytes)}</span>
           <span className="latency">
             <span className="hidden">{t.latency} </span>
-            {latency}
+            {latency === null ? '–' : t.ms(latency)}
           </span>
         </summary>
         <pre>{JSON.stringify(data, null, 2)}</pre>
@@ -127,6 +130,15 @@ const Event = memo(function Event({ event }) {
     </li>
   );
 });
+
+/** By two clocks, that of the database and that of the browser. */
+const latencyOf = ({ written, shown }) =>
+  written === null || shown === null ? null : shown - written;
+
+function medianOf(latencies) {
+  const known = latencies.filter((n) => n !== null).sort((a, b) => a - b);
+  return known.length > 0 ? known[Math.floor(known.length / 2)] : null;
+}
 
 const clock = (locale, at) =>
   new Intl.DateTimeFormat(locale, {

@@ -100,6 +100,7 @@ const en = {
     own: 'this connection',
     bytes: (n) => (n < 10_000 ? `${n} B` : `${Math.round(n / 1024)} KB`),
     ms: (n) => `${n} ms`,
+    median: (n) => `median latency ${n} ms`,
     count: (n) => `${n} ${n === 1 ? 'event' : 'events'}`,
   },
 };
@@ -195,6 +196,7 @@ const uk = {
     own: 'це з’єднання',
     bytes: (n) => (n < 10_000 ? `${n} Б` : `${Math.round(n / 1024)} КБ`),
     ms: (n) => `${n} мс`,
+    median: (n) => `медіана затримки ${n} мс`,
     count: (n) => `подій: ${n}`,
   },
 };
