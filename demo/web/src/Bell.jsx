@@ -30,6 +30,7 @@ export function Bell() {
   );
 
   function open({ type, relatedId }) {
+    if (relatedId === null) return;
     const dispute = type === 'dispute' && market.disputeOf(relatedId);
     go(dispute ? `dispute/${dispute.id}` : `order/${relatedId}`);
   }
