@@ -126,7 +126,7 @@ test('typing with names, reactions, presence and last seen', async () => {
   await field(a).press('Enter');
   await message(b, 'hel').waitFor();
   await b.getByText('Olena is typing…').waitFor({ state: 'detached' });
-  await message(b, 'hel').locator('summary').click();
+  await message(b, 'hel').getByRole('button', { name: 'React' }).click();
   await message(b, 'hel').getByRole('button', { name: '👍', exact: true }).click();
   const mark = message(a, 'hel').getByRole('button', { name: '👍, 1' });
   await mark.waitFor();

@@ -17,6 +17,7 @@ import type {
 } from './api.js';
 import { Bubble, type BubbleActions, type Tick } from './Bubble.js';
 import { Composer } from './Composer.js';
+import { Icon } from './icons.js';
 import { useLatest } from './latest.js';
 import { People } from './People.js';
 import { isUp, usePush, useStatus } from './provider.js';
@@ -260,14 +261,15 @@ export function Chat(props: ChatProps): ReactNode {
         })}
       </div>
       {!stick.atEnd && (
-        <button
-          type="button"
-          className="pgpush-below"
-          aria-label={unread > 0 ? t.newBelow(unread) : t.toEnd}
-          onClick={stick.toEnd}
-        >
-          {unread > 0 && t.newBelow(unread)} ↓
-        </button>
+        <div className="pgpush-end">
+          <button
+            type="button"
+            aria-label={unread > 0 ? t.newBelow(unread) : t.toEnd}
+            onClick={stick.toEnd}
+          >
+            {unread > 0 && t.newBelow(unread)} <Icon name="down" size={16} />
+          </button>
+        </div>
       )}
       <p className="pgpush-typing" aria-live="polite">
         {userIds.length > 0 &&

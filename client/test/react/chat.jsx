@@ -45,7 +45,11 @@ window.start = ({ url, bell, call, disputes, iceServers, ...props }) => {
   const peer = people.find((p) => p.id !== me);
   createRoot(document.getElementById('root')).render(
     <StrictMode>
-      <div style={{ height: 'calc(100vh - 16px)' }}>
+      <div
+        style={{
+          height: 'calc(100vh - 16px)', display: 'flex', flexDirection: 'column',
+        }}
+      >
         <PushProvider options={options}>
           {bell && (
             <div style={{ textAlign: 'end' }}>
