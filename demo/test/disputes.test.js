@@ -139,9 +139,10 @@ test('a moderator removes a message, everywhere at once', async () => {
   const { w } = use;
   const [, a, b] = await use.pair();
   const [, m] = await use.inOrder(w.admin);
-  await write(b, 'to be removed');
-  await write(b, 'to stay');
-  for (const pane of [a, m]) await message(pane, 'to be removed').waitFor();
+  for (const text of ['to be removed', 'to stay']) {
+    await write(b, text);
+    for (const pane of [a, m]) await message(pane, text).waitFor();
+  }
   const victim = message(m, 'to be removed');
   await victim.hover();
   await victim.getByRole('button', { name: 'Delete message' }).click();

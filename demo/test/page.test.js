@@ -124,7 +124,7 @@ test('reactions come and go at both sides', async () => {
   await write(a, 'like it?');
   const there = message(b, 'like it?');
   await there.hover();
-  await there.locator('summary').click();
+  await there.getByRole('button', { name: 'React' }).click();
   await there.getByRole('button', { name: '👍', exact: true }).click();
   for (const pane of [a, b])
     await message(pane, 'like it?').getByRole('button', { name: '👍, 1' }).waitFor();
