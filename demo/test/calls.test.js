@@ -37,9 +37,20 @@ test('a video call: rings in the other pane, is answered, and ends', async () =>
   for (const pane of [a, b]) await ended(pane, 'The call has ended.').waitFor();
 });
 
-test('a call is declined', async () => {
+test('who looks at something else is told of a call, and may decline it', async () => {
+  const { w } = use;
   const [, a, b] = await use.pair();
+  await b.getByRole('button', { name: 'Back to the list' }).click();
   await button(a, 'Call').click();
+  const told = b.getByRole('alert').filter({ hasText: `${w.client.name} is calling` });
+  await told.getByRole('button', { name: 'Go to the call' }).click();
   await button(b, 'Decline').click();
   await ended(a, 'The call was declined.').waitFor();
+
+  // Given up, there is nothing to be told any more.
+  await b.getByRole('button', { name: 'Back to the list' }).click();
+  await button(a, 'Call').click();
+  await told.waitFor();
+  await button(a, 'Hang up').click();
+  await told.waitFor({ state: 'detached' });
 });

@@ -82,8 +82,9 @@ function Desk({ pane, session }) {
     const isWriting = root.current.querySelector('.pgpush-composer textarea')?.value;
     if (isHere && !isWriting) go(pane, to);
     else if (route.id !== disputeId && !showsModeration(me, route))
-      setToast({ text: t.disputeOpened(reason), to });
+      setToast({ text: t.disputeOpened(reason), to, word: t.goToDispute });
   });
+  useCalls({ me, market, route, setToast });
 
   const context = useMemo(
     () => ({
@@ -112,6 +113,31 @@ function Desk({ pane, session }) {
       </div>
     </Context>
   );
+}
+
+/** Who is called while he looks at something else is told where. */
+function useCalls({ me, market, route, setToast }) {
+  const t = useTexts();
+  const client = usePush();
+  const latest = useRef(null);
+  useEffect(() => {
+    latest.current = ({ orderId, from }) => {
+      const order = market.orders.find(({ id }) => id === orderId);
+      if (!order || from === me.id || route.id === orderId) return;
+      const { name } = from === order.client.id ? order.client : order.performer;
+      const to = `order/${orderId}`;
+      setToast({ text: t.calls(name, order.title), to, word: t.goToCall });
+    };
+  });
+  useEffect(() => {
+    const offs = [
+      client.on('call_offer', (data) => latest.current(data)),
+      client.on('call_end', ({ orderId }) =>
+        setToast((was) => (was?.to === `order/${orderId}` ? null : was)),
+      ),
+    ];
+    return () => offs.forEach((off) => off());
+  }, [client, setToast]);
 }
 
 /** Where nothing else is shown, an admin has it before him. */
@@ -196,7 +222,7 @@ function View() {
   return <div className="view">{view}</div>;
 }
 
-function Toast({ text, to, onClose }) {
+function Toast({ text, to, word, onClose }) {
   const t = useTexts();
   const { go } = usePane();
   useEffect(() => {
@@ -214,7 +240,7 @@ function Toast({ text, to, onClose }) {
             onClose();
           }}
         >
-          {t.goToDispute}
+          {word}
         </button>
       )}
       <button type="button" aria-label={t.close} onClick={onClose}>
