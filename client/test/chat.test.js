@@ -323,3 +323,158 @@ test('a moderator removes a message, for all; who is none cannot', async () => {
   await liar.getByText('Only an admin or the moderator may remove a message').waitFor();
   assert.equal(await message(liar, 'once rude').count(), 1);
 });
+
+test('files of all kinds: how far they are, and how they are shown', async () => {
+  const [a, b] = await openBoth(await newOrder());
+  const cdp = await a.context().newCDPSession(a);
+  await cdp.send('Network.enable');
+  // So slow that one can look on.
+  await cdp.send('Network.emulateNetworkConditions', {
+    offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 150_000,
+  });
+  await a.evaluate(() => {
+    window.progress = [];
+    new MutationObserver(() => {
+      const bar = document.querySelector('.pgpush-message progress');
+      if (bar && window.progress.at(-1) !== bar.value) window.progress.push(bar.value);
+    }).observe(document.body, {
+      subtree: true, childList: true, attributes: true, attributeFilter: ['value'],
+    });
+  });
+  const bytes = (n) => Buffer.alloc(n, 'x');
+  await a.getByLabel('Attach files').setInputFiles([
+    { name: 'a.png', mimeType: 'image/png', buffer: bytes(60_000) },
+    { name: 'b.mp4', mimeType: 'video/mp4', buffer: bytes(60_000) },
+    { name: 'c.mp3', mimeType: 'audio/mpeg', buffer: bytes(60_000) },
+    { name: 'd.pdf', mimeType: 'application/pdf', buffer: bytes(60_000) },
+  ]);
+  await field(a).press('Enter');
+  await a.getByRole('progressbar', { name: 'Uploading' }).waitFor();
+  for (const page of [a, b]) {
+    const one = page.locator('[data-id]');
+    await one.locator('img[alt="a.png"]').waitFor({ state: 'attached' });
+    await one.locator('video').waitFor();
+    await one.locator('audio').waitFor();
+    await one.getByRole('link', { name: 'd.pdf' }).waitFor();
+  }
+  await a.getByRole('progressbar').waitFor({ state: 'detached' });
+  const progress = await a.evaluate(() => window.progress);
+  assert.ok(progress.some((part) => part > 0 && part < 1), `progress: ${progress}`);
+  assert.deepEqual(progress, [...progress].sort((x, y) => x - y));
+});
+
+test('days are told apart', async () => {
+  const order = await newOrder();
+  await write(order, 'long ago', CLIENT, '400 days');
+  await write(order, 'the day before', PERFORMER, '1 day');
+  await write(order, 'now', PERFORMER);
+  const a = await open(CLIENT, order);
+  await message(a, 'now').waitFor();
+  const lines = await a.locator('.pgpush-day').allTextContents();
+  assert.equal(lines.length, 3);
+  assert.match(lines[0], /^[A-Z][a-z]+ \d+, \d{4}$/);
+  assert.deepEqual(lines.slice(1), ['Yesterday', 'Today']);
+});
+
+test('all of it by the keys alone', async () => {
+  const [a, b] = await openBoth(await newOrder());
+  const keys = a.keyboard;
+  await field(a).focus();
+  await keys.type('two');
+  await keys.press('Shift+Enter');
+  await keys.type('lines');
+  await keys.press('Enter');
+  await b.getByText('two\nlines').waitFor();
+  await a.locator('[data-id]').waitFor();
+  assert.equal(await field(a).evaluate((f) => f === document.activeElement), true);
+  // Back to the message's tools.
+  const isOn = (name) => a.evaluate(
+    (name) => document.activeElement.getAttribute('aria-label') === name, name);
+  for (let i = 0; i < 20 && !(await isOn('React')); i++) await keys.press('Shift+Tab');
+  assert.equal(await isOn('React'), true);
+  await keys.press('Enter');
+  await a.getByRole('group', { name: 'React' }).waitFor();
+  await keys.press('Escape');
+  await a.getByRole('group', { name: 'React' }).waitFor({ state: 'detached' });
+  assert.equal(await isOn('React'), true);
+  await keys.press('Enter');
+  await keys.press('Tab');
+  assert.equal(await isOn('👍'), true);
+  await keys.press('Enter');
+  await message(b, 'lines').getByRole('button', { name: '👍, 1' }).waitFor();
+  for (let i = 0; i < 20 && !(await isOn('Edit message')); i++) await keys.press('Tab');
+  await keys.press('Enter');
+  await a.getByText('Editing a message').waitFor();
+  await keys.press('End');
+  await keys.type(' more');
+  await keys.press('Enter');
+  await message(b, 'lines more').getByText('edited').waitFor();
+});
+
+/** Buttons, fields and pictures that nothing names. */
+const nameless = () =>
+  [...document.querySelectorAll(
+    '#root button, #root input, #root textarea, #root select, #root img, #root video, #root audio',
+  )].filter((e) => {
+    const name = e.getAttribute('aria-label') ?? e.getAttribute('alt') ??
+      e.labels?.[0]?.textContent ?? e.textContent;
+    return name.trim() === '' && !(e.localName === 'img' && e.alt === '');
+  }).map((e) => e.outerHTML);
+
+/** What stands on what, by the names of the variables. */
+const PAIRS = [
+  ['fg', 'bg'], ['fg', 'soft'], ['fg', 'mine'], ['fg', 'theirs'],
+  ['dim', 'bg'], ['dim', 'soft'], ['dim', 'mine'], ['dim', 'theirs'],
+  ['accent', 'bg'], ['accent', 'mine'], ['on-accent', 'accent'],
+  ['bad', 'bg'], ['bad', 'mine'], ['bad', 'soft'], ['on-bad', 'bad'],
+  ['good', 'bg'], ['on-good', 'good'], ['warn', 'bg'], ['warn', 'warn-bg'],
+  ['client', 'bg'], ['client', 'theirs'], ['performer', 'bg'],
+  ['performer', 'theirs'], ['moderator', 'bg'], ['moderator', 'theirs'],
+];
+
+function contrast(one, other) {
+  const light = (hex) => {
+    const full = hex.length === 4 ? hex.replace(/[0-9a-f]/gi, '$&$&') : hex;
+    const [r, g, b] = [1, 3, 5].map((i) => {
+      const c = parseInt(full.slice(i, i + 2), 16) / 255;
+      return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const [low, high] = [light(one), light(other)].sort((x, y) => x - y);
+  return (high + 0.05) / (low + 0.05);
+}
+
+test('it can be read and named: contrast by day and night, names of all', async () => {
+  const order = await newOrder();
+  await write(order, 'something', PERFORMER);
+  for (const colorScheme of ['light', 'dark']) {
+    const a = await open(CLIENT, order, { bell: true, call: true }, { colorScheme });
+    await message(a, 'something').waitFor();
+    assert.deepEqual(await a.evaluate(nameless), []);
+    const color = (name) => a.locator('.pgpush-chat').evaluate(
+      (e, name) => getComputedStyle(e).getPropertyValue(name).trim(), `--_${name}`);
+    for (const [one, other] of PAIRS) {
+      const ratio = contrast(await color(one), await color(other));
+      assert.ok(ratio >= 4.5, `${colorScheme}: ${one} on ${other} is ${ratio.toFixed(2)}`);
+    }
+  }
+});
+
+test('a moderator mutes in an order, too', async () => {
+  const order = await newOrder();
+  const [a] = await openBoth(order);
+  const admin = await open(ADMIN, order, { moderates: true });
+  await isStatus(admin, 'online');
+  await admin.getByRole('button', { name: 'Mute Olena' }).click();
+  await admin.getByLabel('For').selectOption({ label: 'for good' });
+  await admin.getByRole('button', { name: 'Mute', exact: true }).last().click();
+  await a.getByText('You are muted in this chat.').waitFor();
+  await admin.getByRole('button', { name: 'Unmute Olena' }).click();
+  await field(a).waitFor();
+  // Who only says that he moderates is told that he does not.
+  const liar = await open(PERFORMER, order, { moderates: true });
+  await liar.getByRole('button', { name: 'Mute Olena' }).click();
+  await liar.getByRole('form').getByRole('button', { name: 'Mute' }).click();
+  await liar.getByRole('alert').getByText('Only an admin').waitFor();
+});

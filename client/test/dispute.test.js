@@ -289,13 +289,18 @@ test('it opens at the other party, and at an admin, without a reload', async () 
   for (const page of pages)
     await page.waitForFunction(() => window.openDispute);
   const list = (page) => page.getByRole('list', { name: 'disputes' });
-  await until(() => b.sockets.of('join_order_chat').length > 0);
+  // All of them hear it, by the order's room or by the admins'.
+  const hears = (page, room) =>
+    until(() => page.sockets.got.some((f) =>
+      (f.type === 'joined' && f.room === room) ||
+      (f.type === 'welcome' && f.rooms.includes(room))), room);
+  for (const page of [a, b]) await hears(page, `order:${order}`);
+  await hears(c, 'admin:notifications');
   const id = await a.evaluate(() => window.openDispute('Not as agreed', undefined));
   for (const page of pages) {
     await list(page).getByText('Not as agreed: open').waitFor();
-    assert.equal(
-      (await page.evaluate(() => window.heard)).filter((r) => r === 'Not as agreed').length,
-      1);
+    await page.waitForFunction(() => window.heard.length > 0);
+    assert.deepEqual(await page.evaluate(() => window.heard), ['Not as agreed']);
   }
   const chat = (page) =>
     list(page).getByRole('listitem').filter({ hasText: 'Not as agreed: ' });

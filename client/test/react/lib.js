@@ -90,14 +90,15 @@ export const launch = () =>
     ],
   });
 
-/** Frames that the page sends, and its sockets; open counts those that live. */
+/** Frames of the page, and its sockets; open counts those that live. */
 export function watchSockets(page) {
-  const seen = { count: 0, open: 0, sent: [] };
+  const seen = { count: 0, open: 0, sent: [], got: [] };
   page.on('websocket', (socket) => {
     seen.count++;
     seen.open++;
     socket.on('close', () => seen.open--);
     socket.on('framesent', ({ payload }) => seen.sent.push(JSON.parse(payload)));
+    socket.on('framereceived', ({ payload }) => seen.got.push(JSON.parse(payload)));
   });
   seen.of = (what) =>
     seen.sent.filter((f) => f.type === what || f.event === what);
