@@ -9,7 +9,8 @@ import express from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { createApi } from './api/index.js';
 
-const PAGE = fileURLToPath(new URL('page/', import.meta.url));
+/** Made by Vite from web/, see build_page in script/lib.sh. */
+const PAGE = fileURLToPath(new URL('dist/', import.meta.url));
 const DAEMON_PATHS = [
   '/ws',
   '/events',
@@ -21,7 +22,10 @@ const DAEMON_PATHS = [
 const PAGE_POLICY = [
   "default-src 'self'",
   "img-src 'self' blob: data:",
+  "media-src 'self' blob:",
   "connect-src 'self' ws: wss:",
+  "object-src 'none'",
+  "base-uri 'none'",
   "frame-ancestors 'self'",
 ].join('; ');
 
@@ -50,9 +54,14 @@ function daemonProxy(target) {
 }
 
 function page() {
-  return express.static(path.resolve(PAGE), {
-    setHeaders(res) {
-      res.set('Cache-Control', 'no-cache');
+  return express.static(PAGE, {
+    setHeaders(res, file) {
+      // The names of assets change with what is in them.
+      const isAsset = path.dirname(file) === path.join(PAGE, 'assets');
+      res.set(
+        'Cache-Control',
+        isAsset ? 'public, max-age=31536000, immutable' : 'no-cache',
+      );
       res.set('Content-Security-Policy', PAGE_POLICY);
       res.set('X-Content-Type-Options', 'nosniff');
     },

@@ -119,6 +119,28 @@ need_npm()
 	    die "npm ci failed in $1"
 }
 
+# build_page: demo/dist from demo/web and the package, unless it is newer than
+# what it is made of. What is there stays until the new one is whole.
+build_page()
+{
+	(
+		flock 8
+		bg_to=$TOP/demo/dist
+		if [ -f "$bg_to/index.html" ] && [ -z "$(find "$TOP/demo/web" \
+		    "$TOP/demo/package-lock.json" "$TOP/client/src" \
+		    -newer "$bg_to/index.html" -print -quit)" ]; then
+			exit 0
+		fi
+		say "building the page"
+		cd "$TOP/demo"
+		node_modules/.bin/vite build web --logLevel warn --emptyOutDir \
+		    --outDir "$bg_to.new" </dev/null >&2 8<&- ||
+		    die "the page could not be built"
+		rm -rf "$bg_to"
+		mv "$bg_to.new" "$bg_to"
+	) 8<"$TOP/demo/package.json"
+}
+
 need_build_packages()
 {
 	need_packages gcc libc6-dev make autoconf automake pkg-config

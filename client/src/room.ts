@@ -10,6 +10,14 @@ import type { Handler, JoinOptions, Room, RoomState } from './types.js';
 /** Names that are the room's own; an event of the log does not use them. */
 const OWN = new Set(['joined', 'left', 'reset', 'error']);
 
+/** What the daemon was asked for, and has not answered. */
+export interface Asked {
+  leave: boolean;
+  /** How far we had come; null: we begin anew. */
+  from: Position | null;
+  door: JoinOptions | null;
+}
+
 export class Subscription {
   readonly handlers = new Emitter();
   state: RoomState = 'left';
@@ -17,8 +25,8 @@ export class Subscription {
   position: Position | null = null;
   /** In the room, on this connection. */
   live = false;
-  /** The connection on which we asked to be let in, until it has answered. */
-  asked: object | null = null;
+  /** One thing at a time: else a late answer could be taken for another's. */
+  asked: Asked | null = null;
   /** The daemon put us there: greeted with it, or by a handler. */
   given = false;
   greeted = false;

@@ -4,9 +4,13 @@
 // What always holds: a position is moved before handlers are called, and an
 // event whose id is not beyond it is dropped. So each is handed out once and in
 // order, whatever handlers do and however often links are cut.
+//
+// Of one room the daemon is asked for one thing at a time, to be let in or out.
+// What is wanted meanwhile is done when that is answered, and until then the
+// room is not forgotten.
 
 import { Seen, type Position } from './positions.js';
-import { Subscription, type Rooms } from './room.js';
+import { Subscription, type Asked, type Rooms } from './room.js';
 import { PushError, type Frame } from './types.js';
 
 /** How rooms talk to the daemon; only while the link is up. */
@@ -67,10 +71,10 @@ export class Directory implements Rooms {
     if (s.live) {
       // The daemon had put us there before it was wanted here.
       if (s.state !== 'joined') this.#joined(s, s.position?.id ?? 0, false);
-    } else if (!s.asked) {
-      s.state = 'joining';
-      if (this.wire.up) this.#enter([s]);
+      return;
     }
+    s.state = 'joining';
+    if (!s.asked && this.wire.up) this.#enter([s]);
   }
 
   #unwant(s: Subscription): void {
@@ -78,16 +82,23 @@ export class Directory implements Rooms {
     s.door = null;
     s.barred = false;
     if (!s.given) {
-      if (this.wire.up && (s.live || s.asked))
-        // What was under way may have put us in after all.
-        this.wire.ask({ type: 'leave', room: s.name }, () => {
-          if (s.wanted) return;
-          s.given = false;
-          this.#out(s);
-        });
-      this.#out(s);
+      s.position = null;
+      if (s.asked) s.asked.from = null;
+      else if (s.live) this.#leave(s);
     }
     this.#forget(s);
+  }
+
+  #leave(s: Subscription): void {
+    const asked: Asked = { leave: true, from: null, door: null };
+    s.live = false;
+    s.asked = asked;
+    this.wire.ask({ type: 'leave', room: s.name }, () => {
+      if (s.asked !== asked) return;
+      s.asked = null;
+      if (s.wanted) this.#want(s);
+      else this.#forget(s);
+    });
   }
 
   #out(s: Subscription): void {
@@ -97,40 +108,40 @@ export class Directory implements Rooms {
   }
 
   #forget(s: Subscription): void {
-    if (!s.wanted && !s.given && s.handlers.empty && this.get(s.name) === s)
-      this.#rooms.delete(s.name);
+    const used = s.wanted || s.given || s.live || s.asked || !s.handlers.empty;
+    if (!used && this.get(s.name) === s) this.#rooms.delete(s.name);
   }
 
   // --- entering
 
   /** Joins first: the daemon does a send after the joins before it. */
   #enter(some: Subscription[]): void {
-    const asked: object = {};
     for (const s of some) {
-      s.asked = asked;
+      const { position: from, door } = s;
+      s.asked = { leave: false, from, door };
       if (s.wanted) s.state = 'joining';
       // A door would begin at the present; a position goes on from there.
-      if (s.position || !s.door) this.#join(s, asked);
+      if (from || !door) this.#join(s, s.asked);
     }
-    for (const s of some) if (s.door) this.#knock(s, asked);
+    for (const s of some) if (s.asked?.door) this.#knock(s, s.asked);
   }
 
-  #join(s: Subscription, asked: object): void {
-    const from = s.position;
-    const { id: since, epoch } = from ?? {};
+  #join(s: Subscription, asked: Asked): void {
+    const { id: since, epoch } = asked.from ?? {};
     this.wire.ask({ type: 'join', room: s.name, since, epoch }, (reply) => {
       if (s.asked !== asked) return;
       // A stream begins every room at the present.
-      if (reply.ok) this.#in(s, reply.id as number, from, this.wire.ordered);
-      else if (s.door) s.shut = true;
+      if (reply.ok)
+        this.#in(s, reply.id as number, asked.from, this.wire.ordered);
+      else if (asked.door) s.shut = true;
       else this.#refused(s, reply);
     });
   }
 
-  #knock(s: Subscription, asked: object): void {
-    const { event, data } = s.door!;
+  #knock(s: Subscription, asked: Asked): void {
+    const { event, data } = asked.door!;
     this.wire.ask({ type: 'send', event, data }, (reply) => {
-      if (s.asked !== asked || s.live) return;
+      if (s.asked !== asked) return;
       if (!reply.ok) this.#refused(s, reply);
       else if (this.wire.ordered)
         this.#refused(s, {
@@ -158,6 +169,8 @@ export class Directory implements Rooms {
     )
       s.position = { id, epoch: this.#epoch };
     if (s.wanted) this.#joined(s, id, from !== null && !gap);
+    // It has been left since it was asked for.
+    else if (!s.given) this.settle(s);
     if (gap) s.emit('reset', { id, epoch: this.#epoch });
   }
 
@@ -167,7 +180,13 @@ export class Directory implements Rooms {
   }
 
   #refused(s: Subscription, { error }: Frame): void {
+    const { door } = s.asked!;
     s.asked = null;
+    if (s.wanted && s.door && s.door !== door) {
+      // Another way in has been shown meanwhile.
+      this.#want(s);
+      return;
+    }
     if (/^(unavailable|rate_limited)$/.test(error.code)) {
       this.wire.again();
       return;
@@ -216,8 +235,6 @@ export class Directory implements Rooms {
       if (!requested) s.given = s.greeted = true;
       s.barred = false;
       this.#in(s, id, s.position, told);
-      // It may have been left since it was asked for.
-      this.settle(s);
     }
     this.retry(true);
   }
@@ -265,7 +282,7 @@ export class Directory implements Rooms {
     if (room === undefined) return true;
     const s = this.#rooms.get(room);
     // Left meanwhile.
-    if (!s || !(s.wanted || s.given)) return false;
+    if (!s || s.asked?.leave || !(s.wanted || s.given)) return false;
     if (id !== undefined) {
       if (s.position?.epoch === this.#epoch && id <= s.position.id) return false;
       s.position = { id, epoch: this.#epoch };
@@ -280,8 +297,9 @@ export class Directory implements Rooms {
   /** A handler has put us into a room, or found us there. */
   joined({ room, id }: Frame): void {
     const s = this.find(room);
-    if (s.live) return;
-    if (!s.wanted) s.given = true;
+    // What we have asked for after it is to leave.
+    if (s.live || s.asked?.leave) return;
+    if (!s.wanted && !s.asked) s.given = true;
     this.#in(s, id, s.position, false);
   }
 

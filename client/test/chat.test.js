@@ -1,103 +1,33 @@
 // SPDX-License-Identifier: ISC
-// OrderChat and NotificationBell: two people in two browser contexts, the demo's API, a daemon.
-// Each test has an order of its own; no message may show twice.
+// OrderChat and NotificationBell: two people in two browser contexts. Each test
+// has an order of its own; no message may show twice.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { finishWorlds, makeWorld, until } from './lib.js';
-import { Proxy } from './proxy.js';
-import { startApi } from './react/api.js';
+import { until } from './lib.js';
 import {
-  ADMIN, CLIENT, PERFORMER, STRANGER, launch, notify, servePage, watchSockets,
+  ADMIN, CLIENT, PERFORMER, STRANGER, notify,
 } from './react/lib.js';
+import {
+  doubles, field, isStatus, makeStage, message, say, seesOnline,
+} from './react/stage.js';
 
-const PEOPLE = [
-  { id: CLIENT, name: 'Olena', role: 'client' },
-  { id: PERFORMER, name: 'Taras', role: 'performer' },
-];
-
+let stage;
 let w;
 let api;
 let proxy;
-let server;
-let browser;
-let contexts = [];
-let problems = [];
-
 before(async () => {
-  w = await makeWorld({ kind: 'market', settings: { presence_grace: '100ms' } });
-  proxy = await Proxy.start(w.port);
-  api = await startApi(w);
-  server = await servePage('chat.jsx', (req, res) => api.handle(req, res));
-  browser = await launch();
+  stage = await makeStage();
+  ({ w, api, proxy } = stage);
 });
-after(async () => {
-  await browser?.close();
-  server?.close();
-  server?.closeAllConnections();
-  proxy?.stop();
-  await api?.stop();
-  await finishWorlds();
-});
-afterEach(async () => {
-  await Promise.all(contexts.map((c) => c.close()));
-  contexts = [];
-  proxy.cut();
-  proxy.refusing = proxy.noUpgrade = false;
-  api.refuse = api.lose = () => false;
-  api.hold = null;
-  const found = problems;
-  problems = [];
-  assert.deepEqual(found, []);
-});
+after(() => stage.finish());
+afterEach(() => stage.clear());
 
-const newOrder = async () =>
-  (await w.does('api', {
-    text: `INSERT INTO orders (client_id, performer_id, title, status)
-           VALUES (%s, %s, 'An order', 'in_progress') RETURNING id`,
-    args: [CLIENT, PERFORMER],
-  }))[0][0];
-
-const write = async (order, content, from = PERFORMER, ago = '0') =>
-  (await w.does('api', {
-    text: `INSERT INTO messages
-             (order_id, sender_id, receiver_id, content, created_at)
-           VALUES (%s, %s, %s, %s, now() - %s::interval) RETURNING id`,
-    args: [order, from, from === CLIENT ? PERFORMER : CLIENT, content, ago],
-  }))[0][0];
+const newOrder = () => stage.newOrder();
+const write = (...args) => stage.write(...args);
 
 async function open(user, orderId, props = {}, context = {}) {
-  const c = await browser.newContext({
-    viewport: { width: 700, height: 600 },
-    ...context,
-  });
-  c.setDefaultTimeout(15_000);
-  contexts.push(c);
-  const page = await c.newPage();
-  page.on('pageerror', (err) => problems.push(err.stack));
-  page.sockets = watchSockets(page);
-  await page.exposeFunction('getToken', () => w.token(user));
-  await page.goto(`http://127.0.0.1:${server.address().port}/`);
-  await page.waitForFunction(() => window.start);
-  // From now on no message may show twice, not even for a moment.
-  await page.evaluate(() => {
-    window.doubles = [];
-    new MutationObserver(() => {
-      const shown = [...document.querySelectorAll('.pgpush-message')].map(
-        (m) => m.querySelector('.pgpush-content')?.textContent,
-      );
-      for (const text of shown)
-        if (text?.startsWith('once') && shown.indexOf(text) !== shown.lastIndexOf(text))
-          window.doubles.push(text);
-    }).observe(document.body, { subtree: true, childList: true, characterData: true });
-  });
-  await page.evaluate((props) => window.start(props), {
-    url: `http://127.0.0.1:${proxy.port}/ws`,
-    orderId,
-    me: user,
-    people: PEOPLE,
-    ...props,
-  });
+  const page = await stage.open(user, { orderId, ...props }, context);
   await page.getByRole('log').waitFor();
   return page;
 }
@@ -108,24 +38,8 @@ async function openBoth(order, props) {
     await open(PERFORMER, order, props),
   ];
   for (const page of pages) await isStatus(page, 'online');
-  for (const page of pages)
-    await until(async () => {
-      const dot = await page.locator('.pgpush-dot.pgpush-on').count();
-      return dot === 1;
-    }, 'the other is online');
+  for (const page of pages) await seesOnline(page, 1);
   return pages;
-}
-
-const isStatus = (page, text) =>
-  page.getByRole('status').filter({ hasText: text }).waitFor();
-const field = (page) => page.getByRole('textbox');
-const message = (page, text) =>
-  page.getByRole('article').filter({ hasText: text });
-const doubles = (page) => page.evaluate(() => window.doubles);
-
-async function say(page, text) {
-  await field(page).fill(text);
-  await field(page).press('Enter');
 }
 
 test('a message is seen once on both sides, and ticks', async () => {
@@ -212,15 +126,14 @@ test('typing with names, reactions, presence and last seen', async () => {
   await field(a).press('Enter');
   await message(b, 'hel').waitFor();
   await b.getByText('Olena is typing…').waitFor({ state: 'detached' });
-  await message(b, 'hel').locator('summary').click();
+  await message(b, 'hel').getByRole('button', { name: 'React' }).click();
   await message(b, 'hel').getByRole('button', { name: '👍', exact: true }).click();
   const mark = message(a, 'hel').getByRole('button', { name: '👍, 1' });
   await mark.waitFor();
   assert.equal(await mark.getAttribute('aria-pressed'), 'false');
   await message(b, 'hel').getByRole('button', { name: '👍, 1' }).click();
   await mark.waitFor({ state: 'detached' });
-  await b.context().close();
-  contexts = contexts.filter((c) => c !== b.context());
+  await stage.close(b);
   await a.getByText(/last seen Today/).waitFor();
 });
 
@@ -409,4 +322,159 @@ test('a moderator removes a message, for all; who is none cannot', async () => {
   await remove(liar).click();
   await liar.getByText('Only an admin or the moderator may remove a message').waitFor();
   assert.equal(await message(liar, 'once rude').count(), 1);
+});
+
+test('files of all kinds: how far they are, and how they are shown', async () => {
+  const [a, b] = await openBoth(await newOrder());
+  const cdp = await a.context().newCDPSession(a);
+  await cdp.send('Network.enable');
+  // So slow that one can look on.
+  await cdp.send('Network.emulateNetworkConditions', {
+    offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 150_000,
+  });
+  await a.evaluate(() => {
+    window.progress = [];
+    new MutationObserver(() => {
+      const bar = document.querySelector('.pgpush-message progress');
+      if (bar && window.progress.at(-1) !== bar.value) window.progress.push(bar.value);
+    }).observe(document.body, {
+      subtree: true, childList: true, attributes: true, attributeFilter: ['value'],
+    });
+  });
+  const bytes = (n) => Buffer.alloc(n, 'x');
+  await a.getByLabel('Attach files').setInputFiles([
+    { name: 'a.png', mimeType: 'image/png', buffer: bytes(60_000) },
+    { name: 'b.mp4', mimeType: 'video/mp4', buffer: bytes(60_000) },
+    { name: 'c.mp3', mimeType: 'audio/mpeg', buffer: bytes(60_000) },
+    { name: 'd.pdf', mimeType: 'application/pdf', buffer: bytes(60_000) },
+  ]);
+  await field(a).press('Enter');
+  await a.getByRole('progressbar', { name: 'Uploading' }).waitFor();
+  for (const page of [a, b]) {
+    const one = page.locator('[data-id]');
+    await one.locator('img[alt="a.png"]').waitFor({ state: 'attached' });
+    await one.locator('video').waitFor();
+    await one.locator('audio').waitFor();
+    await one.getByRole('link', { name: 'd.pdf' }).waitFor();
+  }
+  await a.getByRole('progressbar').waitFor({ state: 'detached' });
+  const progress = await a.evaluate(() => window.progress);
+  assert.ok(progress.some((part) => part > 0 && part < 1), `progress: ${progress}`);
+  assert.deepEqual(progress, [...progress].sort((x, y) => x - y));
+});
+
+test('days are told apart', async () => {
+  const order = await newOrder();
+  await write(order, 'long ago', CLIENT, '400 days');
+  await write(order, 'the day before', PERFORMER, '1 day');
+  await write(order, 'now', PERFORMER);
+  const a = await open(CLIENT, order);
+  await message(a, 'now').waitFor();
+  const lines = await a.locator('.pgpush-day').allTextContents();
+  assert.equal(lines.length, 3);
+  assert.match(lines[0], /^[A-Z][a-z]+ \d+, \d{4}$/);
+  assert.deepEqual(lines.slice(1), ['Yesterday', 'Today']);
+});
+
+test('all of it by the keys alone', async () => {
+  const [a, b] = await openBoth(await newOrder());
+  const keys = a.keyboard;
+  await field(a).focus();
+  await keys.type('two');
+  await keys.press('Shift+Enter');
+  await keys.type('lines');
+  await keys.press('Enter');
+  await b.getByText('two\nlines').waitFor();
+  await a.locator('[data-id]').waitFor();
+  assert.equal(await field(a).evaluate((f) => f === document.activeElement), true);
+  // Back to the message's tools.
+  const isOn = (name) => a.evaluate(
+    (name) => document.activeElement.getAttribute('aria-label') === name, name);
+  for (let i = 0; i < 20 && !(await isOn('React')); i++) await keys.press('Shift+Tab');
+  assert.equal(await isOn('React'), true);
+  await keys.press('Enter');
+  await a.getByRole('group', { name: 'React' }).waitFor();
+  await keys.press('Escape');
+  await a.getByRole('group', { name: 'React' }).waitFor({ state: 'detached' });
+  assert.equal(await isOn('React'), true);
+  await keys.press('Enter');
+  await keys.press('Tab');
+  assert.equal(await isOn('👍'), true);
+  await keys.press('Enter');
+  await message(b, 'lines').getByRole('button', { name: '👍, 1' }).waitFor();
+  for (let i = 0; i < 20 && !(await isOn('Edit message')); i++) await keys.press('Tab');
+  await keys.press('Enter');
+  await a.getByText('Editing a message').waitFor();
+  await keys.press('End');
+  await keys.type(' more');
+  await keys.press('Enter');
+  await message(b, 'lines more').getByText('edited').waitFor();
+});
+
+/** Buttons, fields and pictures that nothing names. */
+const nameless = () =>
+  [...document.querySelectorAll(
+    '#root button, #root input, #root textarea, #root select, #root img, #root video, #root audio',
+  )].filter((e) => {
+    const name = e.getAttribute('aria-label') ?? e.getAttribute('alt') ??
+      e.labels?.[0]?.textContent ?? e.textContent;
+    return name.trim() === '' && !(e.localName === 'img' && e.alt === '');
+  }).map((e) => e.outerHTML);
+
+/** What stands on what, by the names of the variables. */
+const PAIRS = [
+  ['fg', 'bg'], ['fg', 'soft'], ['fg', 'mine'], ['fg', 'theirs'],
+  ['dim', 'bg'], ['dim', 'soft'], ['dim', 'mine'], ['dim', 'theirs'],
+  ['accent', 'bg'], ['accent', 'mine'], ['on-accent', 'accent'],
+  ['bad', 'bg'], ['bad', 'mine'], ['bad', 'soft'], ['on-bad', 'bad'],
+  ['good', 'bg'], ['on-good', 'good'], ['warn', 'bg'], ['warn', 'warn-bg'],
+  ['client', 'bg'], ['client', 'theirs'], ['performer', 'bg'],
+  ['performer', 'theirs'], ['moderator', 'bg'], ['moderator', 'theirs'],
+];
+
+function contrast(one, other) {
+  const light = (hex) => {
+    const full = hex.length === 4 ? hex.replace(/[0-9a-f]/gi, '$&$&') : hex;
+    const [r, g, b] = [1, 3, 5].map((i) => {
+      const c = parseInt(full.slice(i, i + 2), 16) / 255;
+      return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const [low, high] = [light(one), light(other)].sort((x, y) => x - y);
+  return (high + 0.05) / (low + 0.05);
+}
+
+test('it can be read and named: contrast by day and night, names of all', async () => {
+  const order = await newOrder();
+  await write(order, 'something', PERFORMER);
+  for (const colorScheme of ['light', 'dark']) {
+    const a = await open(CLIENT, order, { bell: true, call: true }, { colorScheme });
+    await message(a, 'something').waitFor();
+    assert.deepEqual(await a.evaluate(nameless), []);
+    const color = (name) => a.locator('.pgpush-chat').evaluate(
+      (e, name) => getComputedStyle(e).getPropertyValue(name).trim(), `--_${name}`);
+    for (const [one, other] of PAIRS) {
+      const ratio = contrast(await color(one), await color(other));
+      assert.ok(ratio >= 4.5, `${colorScheme}: ${one} on ${other} is ${ratio.toFixed(2)}`);
+    }
+  }
+});
+
+test('a moderator mutes in an order, too', async () => {
+  const order = await newOrder();
+  const [a] = await openBoth(order);
+  const admin = await open(ADMIN, order, { moderates: true });
+  await isStatus(admin, 'online');
+  await admin.getByRole('button', { name: 'Mute Olena' }).click();
+  await admin.getByLabel('For').selectOption({ label: 'for good' });
+  await admin.getByRole('button', { name: 'Mute', exact: true }).last().click();
+  await a.getByText('You are muted in this chat.').waitFor();
+  await admin.getByRole('button', { name: 'Unmute Olena' }).click();
+  await field(a).waitFor();
+  // Who only says that he moderates is told that he does not.
+  const liar = await open(PERFORMER, order, { moderates: true });
+  await liar.getByRole('button', { name: 'Mute Olena' }).click();
+  await liar.getByRole('form').getByRole('button', { name: 'Mute' }).click();
+  await liar.getByRole('alert').getByText('Only an admin').waitFor();
 });

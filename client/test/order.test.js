@@ -476,6 +476,61 @@ test('a room by a handler, and back into it after a cut', async () => {
   await until(() => wrong.state === 'error');
 });
 
+for (const transport of ['websocket', 'sse'])
+  test(`left while it is entered, and joined again: ${transport}`, async () => {
+    const { received, WebSocket } = listenIn();
+    const client = w.client('ann', {
+      to: proxy, WebSocket, transports: [transport],
+    });
+    await until(() => /online|fallback/.test(client.status));
+    proxy.delay = 10;
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    // Before it is left, and before it is joined again: in all the states of
+    // what is under way, and it does not matter which is met.
+    const waits = [
+      turn,
+      () => new Promise((resolve) => setTimeout(resolve, 12)),
+      () => new Promise((resolve) => setTimeout(resolve, 25)),
+      () => new Promise((resolve) => setTimeout(resolve, 60)),
+    ];
+    const door = (name) => ({ event: 'enter', data: { rooms: [name] } });
+    const names = [];
+    for (const [how, join] of [
+      ['door', (room) => room.join(door(room.name))],
+      ['join', (room) => room.join()],
+    ])
+      for (const [i, before] of waits.entries())
+        for (const [j, after] of waits.entries()) {
+          // Nobody else holds it, so it is forgotten in between.
+          const room = client.room(`open:${transport}-${how}-${i}-${j}`);
+          join(room);
+          await before();
+          room.leave();
+          await after();
+          assert.equal(room.state, 'left');
+          join(room);
+          const heard = record(room);
+          await isIn(room);
+          await w.count(room.name, 1, 2);
+          await until(
+            () => heard.n.length === 2,
+            () => `${room.name} is deaf: ${JSON.stringify(received.slice(-9))}`,
+          );
+          assert.deepEqual(heard.n, [1, 2]);
+          room.leave();
+          for (const off of heard.off) off();
+          names.push(room.name);
+        }
+    // What is left is left at the daemon, too: nothing of it comes here.
+    const witness = record(client.room(`open:${transport}-witness`).join());
+    await isIn(client.room(`open:${transport}-witness`));
+    for (const name of names) await w.count(name, 3, 3);
+    await w.count(`open:${transport}-witness`, 4, 4);
+    await until(() => witness.n.length === 1);
+    assert.deepEqual(
+      received.filter((f) => f.type === 'event' && f.data.n === 3), []);
+  });
+
 test('only a handler lets in: who was away is told to fetch', async () => {
   const client = w.client('ann', { to: proxy });
   // No rule lets anybody join it by himself.

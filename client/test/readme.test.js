@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { finishWorlds, makeWorld, until } from './lib.js';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
@@ -89,4 +90,24 @@ test('the example of the README works when it is pasted', async () => {
     assert.equal(status, 0);
   }
   api.close();
+});
+
+test('the examples for React name what there is', async () => {
+  const readme = readFileSync(here('../README.md'), 'utf8');
+  const examples = [...readme.matchAll(/```jsx\n([^]*?)```/g)];
+  assert.ok(examples.length > 1);
+  for (const [, contents] of examples)
+    await build({
+      stdin: { contents, loader: 'jsx', resolveDir: here('..') },
+      bundle: true,
+      write: false,
+      outfile: 'example.js',
+      format: 'esm',
+      jsx: 'automatic',
+      external: ['react', 'react/jsx-runtime'],
+      alias: {
+        'pgpush/react/style.css': here('../dist/react/style.css'),
+        'pgpush/react': here('../dist/react/index.js'),
+      },
+    });
 });

@@ -311,5 +311,16 @@ test('the page is served, and the daemon behind the same port', async () => {
   assert.match(page.body, /<title>/);
   assert.equal((await request(null, 'GET', '/readyz')).status, 200);
   assert.equal((await request(null, 'GET', '/nothing')).status, 404);
-  assert.equal((await request(null, 'GET', '/api.js')).status, 200);
+  assert.equal(page.headers.get('cache-control'), 'no-cache');
+  assert.match(
+    page.headers.get('content-security-policy'),
+    /^default-src 'self';(?!.*unsafe)/,
+  );
+
+  // What the page is made of has names that change with it.
+  const [, script] = /<script [^>]*src="(\/assets\/[^"]+)"/.exec(page.body);
+  const asset = await request(null, 'GET', script);
+  assert.equal(asset.status, 200);
+  assert.match(asset.headers.get('content-type'), /javascript/);
+  assert.match(asset.headers.get('cache-control'), /immutable/);
 });

@@ -33,21 +33,22 @@ export async function makeWorld(pool) {
   const world = {};
   const tag = randomUUID().slice(0, 8);
   for (const [who, name, role] of [
-    ['client', 'Clara', 'client'],
-    ['performer', 'Pavlo', 'performer'],
-    ['admin', 'Ada', 'admin'],
-    ['stranger', 'Stefan', 'client'],
+    ['client', 'Clara Bondarenko', 'client'],
+    ['performer', 'Pavlo Kravets', 'performer'],
+    ['admin', 'Ada Marchenko', 'admin'],
+    ['stranger', 'Stefan Hrytsenko', 'client'],
   ]) {
-    const email = `${who}-${tag}@test.test`;
+    // In lists these come after the four of the demo.
+    const email = `test-${who}-${tag}@test.test`;
     const { rows } = await pool.query(
       `INSERT INTO users (name, email, role) VALUES ($1, $2, $3)
        RETURNING id, name, email, role`,
-      [`${name} ${tag}`, email, role],
+      [name, email, role],
     );
     world[who] = rows[0];
     world[who].token = tokenOf(rows[0]);
   }
-  world.order = await makeOrder(pool, world, `Order ${tag}`);
+  world.order = await makeOrder(pool, world, `Poster for a concert ${tag}`);
   return world;
 }
 
@@ -134,7 +135,7 @@ function makePng(width, height) {
 export const PNG = makePng(320, 200);
 
 /** Resolves when check() is true; fails after ms. */
-export async function until(check, what, ms = 10_000) {
+export async function until(check, what, ms = 30_000) {
   const end = Date.now() + ms;
   for (;;) {
     const found = await check();

@@ -3,192 +3,159 @@
 // and once.
 
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import path from 'node:path';
-import { after, before, beforeEach, afterEach, test } from 'node:test';
-import { chromium } from 'playwright-core';
-import { BASE, makeOrder, makeWorld, openPool, PNG, request } from './lib.js';
+import { test } from 'node:test';
+import {
+  DESKTOP, field, fits, isOnline, message, paneOf, PHONE, shoot, texts,
+  useBrowser, write,
+} from './browser.js';
+import { makeOrder, PNG, request, until } from './lib.js';
 
-const SHOTS = process.env.PGPUSH_SHOTS;
-const PHONE = { width: 390, height: 844 };
-const DESKTOP = { width: 1280, height: 800 };
+const use = useBrowser();
+const { pool } = use;
 
-const pool = openPool();
-let browser;
-let contexts = [];
-let w;
-
-before(async () => {
-  mkdirSync(SHOTS, { recursive: true });
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-});
-after(async () => {
-  await browser?.close();
-  await pool.end();
-});
-beforeEach(async () => {
-  w = await makeWorld(pool);
-});
-afterEach(async () => {
-  await Promise.all(contexts.map((c) => c.close()));
-  contexts = [];
-});
-
-/** A window of its own for this user; hash is where it starts. */
-async function windowOf(user, hash = '', viewport = DESKTOP) {
-  const context = await browser.newContext({ viewport });
-  contexts.push(context);
-  context.setDefaultTimeout(10_000);
-  const page = await context.newPage();
-  page.problems = [];
-  page.on('pageerror', (err) => page.problems.push(err.message));
-  await context.addInitScript(
-    (email) => sessionStorage.setItem('pgpush-demo-user', email),
-    user.email,
-  );
-  await page.goto(`${BASE}/${hash}`);
-  await page.locator('#connection[data-status="online"]').waitFor();
-  return page;
-}
-
-async function inOrder(user, viewport) {
-  const page = await windowOf(user, `#order/${w.order.id}`, viewport);
-  await page.locator('.chat[data-live]').waitFor();
-  return page;
-}
-
-const message = (page, text) =>
-  page.locator('.message', { has: page.getByText(text, { exact: true }) });
-
-async function write(page, text) {
-  await page.getByLabel('Message', { exact: true }).fill(text);
-  await page.getByRole('button', { name: 'Send' }).click();
-}
-
-const shot = (page, name) =>
-  page.screenshot({ path: path.join(SHOTS, `${name}.png`) });
-
-function noProblems(...pages) {
-  for (const page of pages) assert.deepEqual(page.problems, []);
-}
-
-test('one logs in by picking a user', async () => {
-  const context = await browser.newContext({ viewport: PHONE });
-  contexts.push(context);
-  const page = await context.newPage();
-  await page.goto(BASE);
-  await page.getByRole('button', { name: /client@demo\.test/ }).waitFor();
-  await shot(page, 'login-phone');
-  await page.getByRole('button', { name: /client@demo\.test/ }).click();
-  await page.getByRole('link', { name: /Logo for a coffee roastery/ }).waitFor();
-  await page.locator('#connection[data-status="online"]').waitFor();
-  await shot(page, 'list-phone');
+test('one logs in by picking a user, and a reload keeps him', async () => {
+  const page = await use.open([]);
+  const pick = page.getByRole('button', { name: /client@demo\.test/ });
+  await pick.waitFor();
+  await shoot(page, 'login');
+  await pick.click();
+  const order = page.getByRole('link', { name: /Logo for a coffee roastery/ });
+  await order.waitFor();
+  await isOnline(page);
+  await shoot(page, 'list');
+  await order.click();
+  await page.getByText('One, it goes on paper bags.').waitFor();
+  await page.reload();
+  await page.getByText('One, it goes on paper bags.').waitFor();
+  await page.getByText('Olena Kovalenko').first().waitFor();
   await page.getByRole('button', { name: 'Log out' }).click();
-  await page.getByRole('button', { name: /client@demo\.test/ }).waitFor();
+  await pick.waitFor();
+  await page.reload();
+  await pick.waitFor();
 });
 
-test('two windows see each other’s messages, each once', async () => {
-  const a = await inOrder(w.client);
-  const b = await inOrder(w.performer);
-  await a.getByText('No messages yet.').waitFor();
+test('client and performer side by side by one button', async () => {
+  const page = await use.open([]);
+  await page.getByRole('button', { name: /side by side/ }).click();
+  const [a, b] = [paneOf(page, 0), paneOf(page, 1)];
+  for (const pane of [a, b]) await isOnline(pane);
+  await a.getByText('Olena Kovalenko').first().waitFor();
+  await b.getByText('Taras Melnyk').first().waitFor();
+  await page.reload();
+  for (const pane of [a, b]) await isOnline(pane);
+  // Each has his own place, and going back leads where one was.
+  await a.getByRole('link', { name: /Logo for/ }).click();
+  await b.getByRole('link', { name: /Landing page/ }).click();
+  await b.getByText('The texts are ready').waitFor();
+  await a.getByText('One, it goes on paper bags.').waitFor();
+  await page.goBack();
+  await b.getByRole('link', { name: /Landing page/ }).waitFor();
+  await a.getByText('One, it goes on paper bags.').waitFor();
+  await page.getByRole('button', { name: 'Two users' }).click();
+  await b.waitFor({ state: 'detached' });
+  await a.getByText('One, it goes on paper bags.').waitFor();
+});
 
+test('two panes see each other’s messages, each once', async () => {
+  const [page, a, b] = await use.pair();
+  for (const pane of [a, b]) await pane.getByText('No messages yet.').waitFor();
   for (let i = 0; i < 5; i++) {
     await write(a, `from a ${i}`);
     await message(a, `from a ${i}`).waitFor();
     await write(b, `from b ${i}`);
     await message(b, `from b ${i}`).waitFor();
   }
-  for (const page of [a, b]) {
-    await message(page, 'from a 4').waitFor();
-    await message(page, 'from b 4').waitFor();
-    const texts = await page.locator('.message .content').allTextContents();
-    assert.deepEqual(
-      texts,
-      [0, 1, 2, 3, 4].flatMap((i) => [`from a ${i}`, `from b ${i}`]),
-    );
+  const all = [0, 1, 2, 3, 4].flatMap((i) => [`from a ${i}`, `from b ${i}`]);
+  for (const pane of [a, b]) {
+    await message(pane, 'from a 4').waitFor();
+    await message(pane, 'from b 4').waitFor();
+    assert.deepEqual(await texts(pane), all);
   }
-  await a.reload();
-  await message(a, 'from b 4').waitFor();
-  assert.equal(await a.locator('.message').count(), 10);
-  noProblems(a, b);
+  await page.reload();
+  for (const pane of [a, b]) {
+    await message(pane, 'from b 4').waitFor();
+    assert.deepEqual(await texts(pane), all);
+  }
 });
 
 test('a row written by hand shows, too', async () => {
-  const b = await inOrder(w.performer);
+  const [, b] = await use.inOrder(use.w.performer);
   await pool.query(
     `INSERT INTO messages (order_id, sender_id, receiver_id, content)
      VALUES ($1, $2, $3, 'by hand')`,
-    [w.order.id, w.client.id, w.performer.id],
+    [use.w.order.id, use.w.client.id, use.w.performer.id],
   );
   await message(b, 'by hand').waitFor();
-  assert.equal(await b.locator('.message').count(), 1);
-  noProblems(b);
+  assert.deepEqual(await texts(b), ['by hand']);
 });
 
 test('typing, read ticks, edit and delete are seen at the other side', async () => {
-  const a = await inOrder(w.client);
-  const b = await inOrder(w.performer);
-
+  const { w } = use;
+  const [page, a, b] = await use.pair();
   await write(a, 'can you hear me?');
   await message(b, 'can you hear me?').waitFor();
   await message(a, 'can you hear me?').getByLabel('Read').waitFor();
 
-  await b.getByLabel('Message', { exact: true }).pressSequentially('yes');
+  await field(b).pressSequentially('yes');
   await a.getByText(`${w.performer.name} is typing…`).waitFor();
-  await b.getByLabel('Message', { exact: true }).fill('');
+  await shoot(page, 'two-users');
+  await field(b).fill('');
   await a.getByText(/is typing/).waitFor({ state: 'detached' });
 
-  await message(a, 'can you hear me?')
-    .getByRole('button', { name: 'Edit message' })
-    .click();
-  await a.getByLabel('Message', { exact: true }).fill('do you hear me?');
+  const mine = message(a, 'can you hear me?');
+  await mine.hover();
+  await mine.getByRole('button', { name: 'Edit message' }).click();
+  await field(a).fill('do you hear me?');
   await a.getByRole('button', { name: 'Save' }).click();
-  await message(b, 'do you hear me?').getByText('edited').waitFor();
-  await message(a, 'do you hear me?').getByText('edited').waitFor();
+  for (const pane of [a, b])
+    await message(pane, 'do you hear me?').getByText('edited').waitFor();
 
-  await message(a, 'do you hear me?')
-    .getByRole('button', { name: 'Delete message' })
-    .click();
-  await b.getByText('Message deleted').waitFor();
-  await a.getByText('Message deleted').waitFor();
-  assert.equal(await b.locator('.message').count(), 1);
-  noProblems(a, b);
+  const edited = message(a, 'do you hear me?');
+  await edited.hover();
+  await edited.getByRole('button', { name: 'Delete message' }).click();
+  for (const pane of [a, b]) {
+    await pane.getByText('Message deleted').waitFor();
+    assert.equal(await pane.locator('.pgpush-message').count(), 1);
+  }
+});
+
+test('reactions come and go at both sides', async () => {
+  const [, a, b] = await use.pair();
+  await write(a, 'like it?');
+  const there = message(b, 'like it?');
+  await there.hover();
+  await there.getByRole('button', { name: 'React' }).click();
+  await there.getByRole('button', { name: '👍', exact: true }).click();
+  for (const pane of [a, b])
+    await message(pane, 'like it?').getByRole('button', { name: '👍, 1' }).waitFor();
+  await message(a, 'like it?').getByRole('button', { name: '👍, 1' }).click();
+  await there.getByRole('button', { name: '👍, 2' }).click();
+  for (const pane of [a, b])
+    await message(pane, 'like it?').getByRole('button', { name: '👍, 1' }).waitFor();
 });
 
 test('a user is online while a window is open', async () => {
-  const a = await inOrder(w.client);
-  const presence = a.locator(`[data-presence="${w.performer.id}"]`);
-  const b = await inOrder(w.performer);
-  await a.locator('.presence[data-state="online"]').waitFor();
-  assert.equal(await presence.textContent(), 'online');
-  // Who comes second is told who is there.
-  await b.locator('.presence[data-state="online"]').waitFor();
-  await b.context().close();
-  await a.locator('.presence[data-state="offline"]').waitFor();
-  assert.match(await presence.getAttribute('title'), /^last seen/);
-  noProblems(a);
+  const { w } = use;
+  const [, a] = await use.inOrder(w.client);
+  const [page] = await use.inOrder(w.performer);
+  const other = a.locator(`[data-user="${w.performer.id}"]`);
+  await other.getByText('online').waitFor();
+  await page.context().close();
+  await other.getByText(/last seen/).waitFor();
 });
 
 test('attachments are shown at both sides', async () => {
-  const a = await inOrder(w.client);
-  const b = await inOrder(w.performer);
+  const { w } = use;
+  const [page, a, b] = await use.pair(w.client, w.performer, {
+    colorScheme: 'dark',
+  });
   await a.getByLabel('Attach files').setInputFiles([
     { name: 'dot.png', mimeType: 'image/png', buffer: PNG },
     { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('hi') },
   ]);
   await write(a, 'two files');
-  for (const page of [a, b]) {
-    const row = message(page, 'two files');
+  for (const pane of [a, b]) {
+    const row = message(pane, 'two files');
     await row.getByRole('img', { name: 'dot.png' }).waitFor();
     await row.getByRole('link', { name: /notes\.txt/ }).waitFor();
     const wide = await row
@@ -196,122 +163,198 @@ test('attachments are shown at both sides', async () => {
       .evaluate((img) => img.decode().then(() => img.naturalWidth));
     assert.equal(wide, 320);
   }
-  noProblems(a, b);
+  await shoot(page, 'dark');
 });
 
 test('the bell counts what one does not look at', async () => {
+  const { w } = use;
   const other = await makeOrder(pool, w, 'Another order');
-  const b = await windowOf(w.performer, `#order/${other.id}`);
-  const bell = (n) =>
-    b.getByRole('button', { name: `Notifications, ${n} unread` });
-  await bell(0).waitFor();
-  const sent = await request(
-    w.client,
-    'POST',
-    `/api/orders/${w.order.id}/messages`,
-    { content: 'elsewhere' },
-  );
-  assert.equal(sent.status, 201);
-  await bell(1).waitFor();
-  await bell(1).click();
-  await shot(b, 'bell-desktop');
-  await b.getByRole('button', { name: /New message from/ }).click();
-  await message(b, 'elsewhere').waitFor();
-  await bell(0).waitFor();
+  const page = await use.open([w.performer], `#order/${other.id}`);
+  const bell = page.getByRole('button', { name: /^Notifications/ });
+  const counts = (n) =>
+    page
+      .getByRole('button', {
+        name: n === 0 ? 'Notifications' : `Notifications, ${n} unread`,
+        exact: true,
+      })
+      .waitFor();
+  const send = (content) =>
+    request(w.client, 'POST', `/api/orders/${w.order.id}/messages`, { content });
+  await counts(0);
+  assert.equal((await send('elsewhere')).status, 201);
+  await counts(1);
+  await bell.click();
+  await page.getByRole('button', { name: /New message from/ }).waitFor();
+  await shoot(page, 'bell');
+  await page.getByRole('button', { name: /New message from/ }).click();
+  await message(page.locator('.view'), 'elsewhere').waitFor();
+  await counts(0);
 
   // What one looks at is not counted.
-  await request(w.client, 'POST', `/api/orders/${w.order.id}/messages`, {
-    content: 'here',
-  });
-  await message(b, 'here').waitFor();
+  await send('here');
+  await message(page.locator('.view'), 'here').waitFor();
+  await until(async () => {
+    const { body } = await request(w.performer, 'GET', '/api/notifications');
+    return body.items.length === 2 && body.unread === 0;
+  }, 'it is read');
+  await counts(0);
   await pool.query(
     `INSERT INTO notifications (user_id, type, content)
      VALUES ($1, 'note', 'the last')`,
     [w.performer.id],
   );
-  await bell(1).waitFor();
-  noProblems(b);
+  await counts(1);
 });
 
-test('the status of an order changes at the other side', async () => {
-  const a = await inOrder(w.client);
-  const b = await inOrder(w.performer);
+test('the status of an order changes at the other side, in the list, too', async () => {
+  const { w } = use;
+  const page = await use.open(
+    [w.client, w.performer],
+    `#;order/${w.order.id}`,
+  );
+  const [a, b] = [paneOf(page, 0), paneOf(page, 1)];
+  const row = a.getByRole('link', { name: w.order.title });
+  await row.getByText('in progress').waitFor();
   await b.getByLabel('Order status').selectOption('completed');
-  await a.locator('#list').getByText('completed').waitFor();
-  assert.equal(await a.getByLabel('Order status').inputValue(), 'completed');
-  noProblems(a, b);
-});
-
-test('a dispute: opened, three parties, resolved', async () => {
-  const a = await inOrder(w.client);
-  const b = await inOrder(w.performer);
-  const m = await windowOf(w.admin);
-
-  await a.getByRole('button', { name: 'Open a dispute' }).click();
-  await a.getByLabel('What went wrong?').fill('Nothing was delivered');
-  await a
-    .getByRole('dialog')
-    .getByRole('button', { name: 'Open dispute' })
-    .click();
-  await a.getByRole('heading', { name: `Dispute: ${w.order.title}` }).waitFor();
-
-  // It appears at the others without a reload.
-  await b.getByRole('link', { name: /Dispute open/ }).click();
-  await m
-    .locator('#list [data-kind="dispute"]', { hasText: w.order.title })
-    .click();
-  for (const page of [b, m])
-    await page.getByText('Nothing was delivered').waitFor();
-
-  await m.getByLabel('Dispute status').selectOption('in_review');
-  for (const page of [a, b])
-    await page.locator('#dispute-status', { hasText: 'in review' }).waitFor();
-
-  await write(m, 'What happened?');
-  await message(a, 'What happened?').waitFor();
-  await write(a, 'It is late');
-  await write(b, 'It is not');
-  for (const page of [a, b, m]) {
-    await message(page, 'It is late').locator('.role-client').waitFor();
-    await message(page, 'It is not').locator('.role-performer').waitFor();
-    await message(page, 'What happened?').locator('.role-admin').waitFor();
-    assert.equal(await page.locator('.message').count(), 3);
-  }
-  await a.getByLabel('Message', { exact: true }).pressSequentially('but');
-  await m.getByText(`${w.client.name} is typing…`).waitFor();
-  await shot(m, 'dispute-desktop');
-  await b.setViewportSize(PHONE);
-  await shot(b, 'dispute-phone');
-
-  await m.getByLabel('Dispute status').selectOption('resolved');
-  for (const page of [a, b])
-    await page.locator('.chat').getByText('The dispute is resolved.').waitFor();
-  noProblems(a, b, m);
+  await row.getByText('completed').waitFor();
+  await row.click();
+  await b.getByLabel('Order status').selectOption('cancelled');
+  await until(
+    async () => (await a.getByLabel('Order status').inputValue()) === 'cancelled',
+    'the status at the other side',
+  );
 });
 
 test('nothing is lost and nothing is double across a cut', async () => {
-  const a = await inOrder(w.client);
-  const b = await inOrder(w.performer);
+  const { w } = use;
+  const [, a] = await use.inOrder(w.client);
+  const [page, b] = await use.inOrder(w.performer);
   await write(a, 'before');
   await message(b, 'before').waitFor();
 
-  await b.evaluate(() => window.demo.push.socket.close());
-  await b.locator('#connection[data-status="connecting"]').waitFor();
+  await page.context().setOffline(true);
+  await page.evaluate(() => window.sockets.at(-1).close());
+  await b.locator('.connection:not([data-status="online"])').waitFor();
   for (const text of ['during 1', 'during 2']) {
     await write(a, text);
     await message(a, text).waitFor();
   }
-  await b.locator('#connection[data-status="online"]').waitFor();
+  await page.context().setOffline(false);
+  await isOnline(b);
   await write(a, 'after');
   await message(b, 'after').waitFor();
-  const texts = await b.locator('.message .content').allTextContents();
-  assert.deepEqual(texts, ['before', 'during 1', 'during 2', 'after']);
-  noProblems(a, b);
+  assert.deepEqual(await texts(b), ['before', 'during 1', 'during 2', 'after']);
 });
 
-test('usable on a phone and at a desk', async () => {
-  const a = await inOrder(w.client, PHONE);
-  const b = await inOrder(w.performer);
+test('who disconnects gets what he missed when he connects', async () => {
+  const [, a, b] = await use.pair();
+  await b.getByRole('button', { name: /^Disconnect/ }).click();
+  await b.getByRole('status').getByText('not connected').waitFor();
+  await write(a, 'missed');
+  await message(a, 'missed').waitFor();
+  assert.deepEqual(await texts(b), []);
+  await b.getByRole('button', { name: 'Connect', exact: true }).click();
+  await message(b, 'missed').waitFor();
+  await write(b, 'seen');
+  await message(a, 'seen').waitFor();
+  assert.deepEqual(await texts(b), ['missed', 'seen']);
+});
+
+test('a stranger sees nothing of others', async () => {
+  const { w } = use;
+  const page = await use.open([w.stranger], `#order/${w.order.id}`);
+  await page.getByText('There is no such conversation').waitFor();
+  await page.getByRole('button', { name: 'Events', exact: true }).click();
+  const { body: dispute } = await request(
+    w.client, 'POST', `/api/orders/${w.order.id}/disputes`, { reason: 'late' });
+  await page.evaluate((id) => {
+    location.hash = `dispute/${id}`;
+  }, dispute.id);
+  await page.getByRole('alert').getByText('Access denied to this dispute').waitFor();
+  await page.getByRole('link').first().waitFor({ state: 'detached' });
+
+  await request(w.client, 'POST', `/api/orders/${w.order.id}/messages`, {
+    content: 'secret',
+  });
+  // Written after all that, so that it has come when this has.
+  await pool.query(
+    `INSERT INTO notifications (user_id, type, content)
+     VALUES ($1, 'note', 'yours')`,
+    [w.stranger.id],
+  );
+  const wire = page.locator('.wire li');
+  await wire.filter({ hasText: 'notification' }).first().waitFor();
+  const rooms = new Set(await wire.locator('.room').allTextContents());
+  // The refusal is for this connection alone.
+  rooms.delete('this connection');
+  assert.deepEqual([...rooms], [`user:${w.stranger.id}`]);
+});
+
+test('the inspector shows room, id, size and latency', async () => {
+  const { w } = use;
+  const [page, a, b] = await use.pair();
+  await page.getByRole('button', { name: 'Events', exact: true }).click();
+  const inspector = page.getByRole('complementary', { name: 'Event inspector' });
+  const of = (event) => inspector.locator(`[data-event="${event}"]`);
+
+  await write(a, 'look at me');
+  await message(b, 'look at me').waitFor();
+  await field(b).pressSequentially('I');
+  const row = of('order_message').first();
+  await row.waitFor();
+  // Once in each pane.
+  await until(async () => (await of('order_message').count()) === 2, 'both');
+  assert.equal(await row.locator('.room').textContent(), `order:${w.order.id}`);
+  const { rows } = await pool.query(
+    `SELECT id, at FROM pgpush.log
+      WHERE room = $1 AND event = 'order_message'`,
+    [`order:${w.order.id}`],
+  );
+  assert.match(await row.locator('.id').textContent(), new RegExp(`${rows[0].id}$`));
+  assert.match(await row.locator('.size').textContent(), /^\d+ B$/);
+  await row.locator('.latency', { hasText: /\d+ ms$/ }).waitFor();
+  const latency = Number(/(\d+) ms/.exec(await row.locator('.latency').textContent())[1]);
+  assert.ok(latency < 60_000, `${latency} ms`);
+
+  const typing = of('order_typing').first();
+  await typing.getByText('ephemeral').waitFor();
+  await shoot(page, 'inspector');
+
+  await row.locator('summary').click();
+  await row.locator('pre', { hasText: '"content": "look at me"' }).waitFor();
+
+  await inspector.getByLabel('Filter events').fill('order_typing');
+  await of('order_message').first().waitFor({ state: 'detached' });
+  await typing.waitFor();
+  await inspector.getByLabel('Filter events').fill('');
+
+  await inspector.getByRole('button', { name: 'Pause' }).click();
+  const before = await inspector.locator('.wire li').count();
+  await write(a, 'unseen');
+  await message(b, 'unseen').waitFor();
+  const resume = inspector.getByRole('button', { name: /^Resume \(\d+ new\)/ });
+  await resume.waitFor();
+  assert.equal(await inspector.locator('.wire li').count(), before);
+  await resume.click();
+  await inspector.locator('li', { hasText: 'order_message' }).nth(2).waitFor();
+  await inspector.getByRole('button', { name: 'Clear' }).click();
+  await of('order_message').first().waitFor({ state: 'detached' });
+
+  await inspector.getByLabel('Filter events').press('Escape');
+  await inspector.waitFor({ state: 'detached' });
+  const focused = await page.evaluate(() => document.activeElement.ariaLabel);
+  assert.equal(focused, 'Events');
+});
+
+test('on a phone everything is within reach', async () => {
+  const { w } = use;
+  const [, b] = await use.inOrder(w.performer);
+  const page = await use.open([w.client], '', { viewport: PHONE });
+  const a = paneOf(page, 0);
+  await fits(page);
+  await page.getByRole('link', { name: w.order.title }).click();
+  // The link that had the focus is gone.
+  await page.locator('h1:focus').waitFor();
   await a.getByLabel('Attach files').setInputFiles([
     { name: 'dot.png', mimeType: 'image/png', buffer: PNG },
   ]);
@@ -319,15 +362,72 @@ test('usable on a phone and at a desk', async () => {
   await message(b, /A first sketch/).waitFor();
   await write(b, 'Looks good');
   await message(a, 'Looks good').waitFor();
-  await b.getByLabel('Message', { exact: true }).pressSequentially('and');
+  await field(b).pressSequentially('and');
   await a.getByText(/is typing/).waitFor();
-  await shot(a, 'order-phone');
-  await shot(b, 'order-desktop');
+  await shoot(page, 'order');
+  assert.equal(await a.locator('.list').isVisible(), false);
 
-  const width = await a.evaluate(() => document.documentElement.scrollWidth);
-  assert.equal(width, PHONE.width);
-  await a.getByRole('button', { name: 'Back to the list' }).click();
-  await a.getByRole('link', { name: w.order.title }).waitFor();
-  assert.equal(await a.locator('#view').isVisible(), false);
-  noProblems(a, b);
+  await page.getByRole('button', { name: 'Back to the list' }).click();
+  await page.getByRole('link', { name: w.order.title }).waitFor();
+  assert.equal(await a.locator('.view').isVisible(), false);
+
+  // The second user is behind a tab, and hears all the same.
+  await page.getByRole('button', { name: 'Two users' }).click();
+  await page.getByRole('button', { name: 'User 2' }).click();
+  assert.equal(await a.isVisible(), false);
+  await paneOf(page, 1).getByRole('button', { name: /admin@demo\.test/ }).click();
+  await isOnline(paneOf(page, 1));
+  await page.getByRole('button', { name: w.client.name }).click();
+  await page.getByRole('link', { name: w.order.title }).waitFor();
+  await page.getByRole('button', { name: 'Events', exact: true }).click();
+  await fits(page);
+  await page.getByRole('button', { name: 'Close the inspector' }).click();
+  await page.getByRole('button', { name: 'Українська' }).click();
+  await page.getByText('Замовлення').first().waitFor();
+  await fits(page);
+});
+
+test('in Ukrainian', async () => {
+  const { w } = use;
+  const page = await use.open([w.client, w.performer], `#;order/${w.order.id}`, {
+    locale: 'uk',
+  });
+  const [a, b] = [paneOf(page, 0), paneOf(page, 1)];
+  assert.equal(await page.evaluate(() => document.documentElement.lang), 'uk');
+  await a.getByRole('heading', { name: 'Замовлення' }).waitFor();
+  await a.getByRole('link', { name: w.order.title }).click();
+  await b.getByRole('textbox', { name: 'Повідомлення' }).fill('Вітаю!');
+  await b.getByRole('button', { name: 'Надіслати' }).click();
+  await message(a, 'Вітаю!').waitFor();
+  await page.getByRole('button', { name: 'Події' }).click();
+  await page.getByRole('complementary', { name: 'Інспектор подій' }).waitFor();
+  await shoot(page, 'ukrainian');
+  // The choice outlives a reload, and can be taken back.
+  await page.getByRole('button', { name: 'English' }).click();
+  await page.reload();
+  await a.getByRole('button', { name: 'Send' }).waitFor();
+});
+
+test('by keyboard alone', async () => {
+  const page = await use.open([], '', { viewport: DESKTOP });
+  const press = async (locator, key) => {
+    await locator.focus();
+    await page.keyboard.press(key);
+  };
+  const pick = page.getByRole('button', { name: /client@demo\.test/ });
+  await pick.waitFor();
+  // Tab reaches it.
+  await until(async () => {
+    await page.keyboard.press('Tab');
+    return pick.evaluate((node) => node === document.activeElement);
+  }, 'the focus comes to the user');
+  await page.keyboard.press('Enter');
+  await press(page.getByRole('link', { name: /Landing page/ }), 'Enter');
+  await press(page.getByRole('button', { name: 'Open a dispute' }), 'Enter');
+  const dialog = page.getByRole('dialog', { name: 'Open a dispute' });
+  await dialog.waitFor();
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'hidden' });
+  await press(page.getByRole('button', { name: 'Log out' }), 'Enter');
+  await pick.waitFor();
 });

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: ISC
 -- Tables that push by themselves.
 BEGIN;
-SELECT plan(68);
+SELECT plan(78);
 
 -- The application: a role with no right on schema pgpush, tables of another.
 CREATE ROLE t_owner NOLOGIN;
@@ -214,6 +214,91 @@ INSERT INTO app.parted VALUES (3), (4);
 UPDATE app.parted SET id = id + 1;
 SELECT is(pg_temp.sent(), ARRAY['p:4 parted.insert {"id": 4}', 'p:4 parted.update [{"id": 4}]', 'p:5 parted.update [{"id": 5}]'],
   'a partitioned table pushes what is written through it');
+
+-- Names that must be quoted, and those that the statement itself uses
+CREATE TABLE app."o'd %s \d" (
+  "room" int, "data" int, "sent" int, "i" int, "size" int, "first" int, "rows" int,
+  "sized" int, "pgpush_rows" int, "found" int, "new" int, "event" int, "it's" int,
+  "a ""b"" $q$ %s \n" int, "{x}" int);
+SELECT pgpush.attach($$app."o'd %s \d"$$, '%''\{room}"$q$', '{"insert":"i''%s\\","update":"u","delete":"d"}', ARRAY['*']);
+INSERT INTO app."o'd %s \d" VALUES (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+UPDATE app."o'd %s \d" SET sent = 0;
+DELETE FROM app."o'd %s \d";
+SELECT is(pg_temp.sent(), (SELECT array_agg($$%'\1"$q$ $$ || x) FROM (VALUES
+    ($$i'%s\ $$ || (row || '{"sent":3}')::text), ('u ' || jsonb_build_array(row)::text), ('d ' || jsonb_build_array(row)::text)) AS v (x)),
+  'odd names')
+  FROM (SELECT jsonb_build_object('room', 1, 'data', 2, 'sent', 0, 'i', 4, 'size', 5, 'first', 6, 'rows', 7, 'sized', 8,
+    'pgpush_rows', 9, 'found', 10, 'new', 11, 'event', 12, 'it''s', 13, $$a "b" $q$ %s \n$$, 14, '{x}', 15)) AS r (row);
+DO $$ BEGIN EXECUTE (SELECT format('CREATE TABLE app.wide (%s)', string_agg(format('c%s int DEFAULT %s', i, i), ', '))
+  FROM generate_series(1, 120) AS i); END $$;
+SELECT pgpush.attach('app.wide', 'w', '{"insert":"i"}', ARRAY['*']);
+INSERT INTO app.wide DEFAULT VALUES;
+SELECT is(pg_temp.sent(), ARRAY['w i ' || (SELECT jsonb_object_agg('c' || i, i) FROM generate_series(1, 120) AS i)::text], 'more columns than a function has arguments');
+
+-- Rooms and times are as json writes them, whatever the session's zone.
+SET intervalstyle = 'sql_standard';
+CREATE DOMAIN app.nr AS int;
+CREATE TYPE app.mood AS ENUM ('so so');
+CREATE TABLE app.types (
+  b bool, i app.nr, n numeric, f float8, t text, c char(3), u uuid, e app.mood,
+  z timestamptz, r tstzrange, j jsonb, a int[]);
+INSERT INTO app.types VALUES (true, 7, 1.50, 0.1, 'ä', 'x', 'a0000000-0000-4000-8000-00000000000c', 'so so',
+  '2026-01-02 03:04:05+00', '[2026-01-02 03:04:05+00,)', '{"k": 1}', '{1,2}');
+SELECT pgpush.attach('app.types', 'r:{' || attname || '}', jsonb_build_object('update', 'u'), ARRAY[attname::text])
+  FROM pg_attribute WHERE attrelid = 'app.types'::regclass AND attnum > 0;
+UPDATE app.types SET b = b;
+SET LOCAL TIME ZONE 'UTC';
+SELECT bag_eq('SELECT room, data FROM pgpush.outbox', $$ SELECT 'r:' || value, jsonb_build_array(jsonb_build_object(key, to_jsonb(whole) -> key))
+  FROM app.types AS whole, jsonb_each_text(to_jsonb(whole)) $$, 'values in rooms and data are those of json');
+SET LOCAL TIME ZONE 'Asia/Tokyo';
+DELETE FROM pgpush.outbox;
+
+-- The table changes after attach, and the session has its plan already.
+CREATE TABLE app.later (id int, x int);
+SELECT pgpush.attach('app.later', 'l:{id}', '{"insert":"i"}', '{id,x}');
+INSERT INTO app.later VALUES (1, 1);
+ALTER TABLE app.later ALTER x TYPE text USING 'n' || x, ALTER id TYPE text;
+INSERT INTO app.later VALUES ('a', 'b');
+ALTER TABLE app.later ADD secret text DEFAULT 's';
+INSERT INTO app.later VALUES ('c', 'd');
+SELECT is(pg_temp.sent(), ARRAY['l:1 i {"x": 1, "id": 1}', 'l:a i {"x": "b", "id": "a"}', 'l:c i {"x": "d", "id": "c"}'],
+  'a column''s type is changed, another is added');
+ALTER TABLE app.later RENAME x TO y;
+INSERT INTO app.later VALUES ('e', 'f');
+ALTER TABLE app.later RENAME y TO x;
+INSERT INTO app.later VALUES ('g', 'h');
+SELECT is(pg_temp.sent(), ARRAY['l:e i {"id": "e"}', 'l:g i {"x": "h", "id": "g"}'], 'one is renamed: the rest is sent; and back');
+ALTER TABLE app.later DROP x;
+ALTER TABLE app.later ADD x int GENERATED ALWAYS AS (7) STORED;
+INSERT INTO app.later VALUES ('k');
+SELECT is(pg_temp.sent(), ARRAY['l:k i {"x": 7, "id": "k"}'], 'one is dropped and made anew');
+SET LOCAL pgpush.session = 's7';
+SELECT pgpush.attach('app.later', 'o', '{"insert":"i"}', '{id}', others => true);
+ALTER TABLE app.later RENAME id TO nr;
+INSERT INTO app.later VALUES ('m');
+SELECT results_eq('SELECT room, data, origin FROM pgpush.outbox', $$ VALUES ('o', '{}'::jsonb, 's7') $$, 'still minus the sender');
+DELETE FROM pgpush.outbox;
+SELECT pgpush.detach('app.later');
+SELECT pgpush.attach('app.later', 'w', '{"insert":"i","update":"u"}', '{nr,x}', "when" => 'new.nr > coalesce(old.nr, ''m'')');
+INSERT INTO app.later VALUES ('a'), ('n'), (NULL);
+ALTER TABLE app.later RENAME TO renamed;
+INSERT INTO app.renamed VALUES ('b'), ('o'), ('p');
+UPDATE app.renamed SET nr = nr || '2' WHERE nr IN ('o', 'p');
+ALTER TABLE app.renamed RENAME x TO y;
+UPDATE app.renamed SET nr = chr(ascii(nr) + 1) WHERE nr IN ('a', 'n');
+ALTER TABLE app.renamed RENAME TO later;
+SELECT is(pg_temp.sent(), ARRAY['w i {"x": 7, "nr": "n"}', 'w i {"x": 7, "nr": "o"}', 'w i {"x": 7, "nr": "p"}',
+  'w u [{"x": 7, "nr": "o2"}, {"x": 7, "nr": "p2"}]', 'w u [{"nr": "b"}, {"nr": "b"}, {"nr": "o"}]'], 'a condition goes on when table and columns are renamed');
+SELECT is((SELECT count(DISTINCT tgfoid) FROM pg_trigger WHERE tgrelid = 'app.later'::regclass), 2::bigint, 'each trigger has a function');
+SELECT pgpush.detach('app.later');
+DROP TABLE app.later, app.types, app.wide, app."o'd %s \d";
+SET ROLE t_owner;
+SELECT pgpush.detach('app.untouched');
+RESET ROLE;
+SELECT is_empty($$ SELECT proname FROM pg_proc WHERE proname ~ '^capture_[0-9a-f]' AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = pg_proc.oid) $$,
+  'and it goes with the next detach');
+DROP DOMAIN app.nr;
+DROP TYPE app.mood;
 
 -- detach
 SELECT pg_temp.again('true');

@@ -30,7 +30,7 @@ CREATE FUNCTION t.objects() RETURNS text LANGUAGE sql AS $$
 $$;
 CREATE TABLE t.before AS SELECT t.objects();
 
-SELECT plan(20);
+SELECT plan(24);
 
 -- Again, as psql does it
 \set out `cd :'srcdir' && for f in sql/*.sql; do psql -X -h :'HOST' -p :'PORT' -U :'USER' -d :'DBNAME' -f $f 2>&1 >/dev/null | grep -c migrations_pkey; done`
@@ -91,6 +91,76 @@ SELECT lives_ok($$SELECT pgpush.emit('r', 'e', '1'), pgpush.lead(),
 SELECT is((SELECT epoch FROM pgpush.epoch), pgpush.lead(),
   'the leader finds the epoch of the install');
 RESET ROLE;
+ROLLBACK;
+
+-- From each number at which tables could be attached, with some attached
+\set old3 `ls :'srcdir'/sql/*.sql | sed -n '1,3p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+\set rest3 `ls :'srcdir'/sql/*.sql | sed -n '4,$p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+\set old4 `ls :'srcdir'/sql/*.sql | sed -n '1,4p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+\set rest4 `ls :'srcdir'/sql/*.sql | sed -n '5,$p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+\set old5 `ls :'srcdir'/sql/*.sql | sed -n '1,5p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+\set rest5 `ls :'srcdir'/sql/*.sql | sed -n '6,$p' | xargs sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+\set all `cat :'srcdir'/sql/*.sql | sed '/^BEGIN;$/d; /^COMMIT;$/d'`
+BEGIN;
+-- But for oids, and for what is different each time.
+CREATE FUNCTION t.same() RETURNS text LANGUAGE sql AS $$
+  SELECT string_agg(y, E'\n' ORDER BY y COLLATE "C") FROM (
+    SELECT format('%s %s %s', pg_get_functiondef(oid), proacl,
+        obj_description(oid, 'pg_proc'))
+      FROM pg_proc WHERE pronamespace = 'pgpush'::regnamespace
+    UNION ALL SELECT format('%s %s %s %s', relname, relacl, reloptions,
+        CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) END)
+      FROM pg_class WHERE relnamespace = 'pgpush'::regnamespace
+        AND relkind NOT IN ('t')
+    UNION ALL SELECT pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger
+      WHERE NOT tgisinternal
+    UNION ALL SELECT number::text FROM pgpush.migrations) u (x),
+    regexp_replace(x, 'capture_[0-9a-f]{12}', 'capture_', 'g') y
+$$;
+CREATE ROLE pgpush_t_owner;
+GRANT USAGE ON SCHEMA t TO pgpush_t_owner;
+CREATE TABLE t.mine (id int, at timestamptz);
+SELECT format('GRANT CREATE ON DATABASE %I TO pgpush_t_owner',
+  current_database()) \gexec
+CREATE FUNCTION t.attach() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM pgpush.attach('t.mine', 'm:{id}', columns => '{id,at}', others => true);
+  PERFORM pgpush.attach('t.mine', 'CREATE TRIGGER EXECUTE FUNCTION pgpush.capture(',
+    '{"insert":"i"}', '{id}');
+  PERFORM pgpush.attach('t.mine', 'm', '{"insert":"when"}', '{id}', 'id > 1');
+  ALTER TABLE t.mine DISABLE TRIGGER pgpush_update_81a7dd;
+END $$;
+DROP SCHEMA pgpush CASCADE;
+:all
+SELECT t.attach() \g /dev/null
+CREATE TEMP TABLE fresh AS SELECT t.same();
+DROP SCHEMA pgpush CASCADE;
+:old3
+SELECT t.attach() \g /dev/null
+:rest3
+SELECT is(t.same(), (TABLE fresh), 'an upgrade from 3 with attached tables equals a fresh install');
+DROP SCHEMA pgpush CASCADE;
+:old4
+SELECT t.attach() \g /dev/null
+:rest4
+SELECT is(t.same(), (TABLE fresh), 'an upgrade from 4 with attached tables equals a fresh install');
+DROP SCHEMA pgpush CASCADE;
+:old5
+SELECT t.attach() \g /dev/null
+:rest5
+SELECT is(t.same(), (TABLE fresh), 'an upgrade from 5 with attached tables equals a fresh install');
+DROP SCHEMA pgpush CASCADE;
+SET ROLE pgpush_t_owner;
+:old4
+RESET ROLE;
+SELECT t.attach() \g /dev/null
+SET ROLE pgpush_t_owner;
+:rest4
+RESET ROLE;
+INSERT INTO t.mine VALUES (1);
+SELECT results_eq('SELECT room FROM pgpush.outbox ORDER BY room COLLATE "C"', $$VALUES
+    ('CREATE TRIGGER EXECUTE FUNCTION pgpush.capture('), ('m:1')$$,
+  'what pgpush''s owner must not touch pushes as before');
 ROLLBACK;
 
 -- What holds for every object

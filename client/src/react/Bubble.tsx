@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: ISC
 // One message.
 
-import { memo, type ReactNode } from 'react';
-import type { Attachment } from './api.js';
+import { memo, useRef, useState, type ReactNode } from 'react';
+import type { Attachment, Role } from './api.js';
+import { Icon } from './icons.js';
 import type { Bubble as Shown } from './store.js';
 import { clock, textsOf, type Locale } from './texts.js';
+import { useAway } from './useAway.js';
 
 export type Tick = 'sent' | 'delivered' | 'read';
 
@@ -24,7 +26,9 @@ export interface BubbleProps {
   bubble: Shown;
   me: string;
   name: string;
-  role: 'client' | 'performer' | 'admin' | null;
+  role: Role | null;
+  /** The one before is of the same sender. */
+  follows: boolean;
   locale: Locale;
   tick: Tick;
   emojis: readonly string[];
@@ -42,23 +46,26 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
     'pgpush-message',
     mine ? 'pgpush-mine' : 'pgpush-theirs',
     message.deleted && 'pgpush-deleted',
+    props.follows && 'pgpush-follows',
     draft && `pgpush-${draft.state}`,
   ];
   return (
     <article
       className={classes.filter(Boolean).join(' ')}
       data-id={draft ? undefined : message.id}
-      aria-label={`${mine ? t.you : name}, ${clock(locale, message.createdAt)}`}
+      aria-label={`${name}, ${clock(locale, message.createdAt)}`}
       aria-busy={draft?.state === 'sending' || undefined}
     >
-      <header>
-        <strong>{mine ? t.you : name}</strong>
-        {role && (
-          <span className={`pgpush-role pgpush-role-${role}`}>
-            {t.role[role]}
-          </span>
-        )}
-      </header>
+      {!props.follows && (
+        <header>
+          <strong>{name}</strong>
+          {role && (
+            <span className={`pgpush-role pgpush-role-${role}`}>
+              {t.role[role]}
+            </span>
+          )}
+        </header>
+      )}
       {message.deleted ? (
         <p className="pgpush-content">{t.deleted}</p>
       ) : (
@@ -71,7 +78,11 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
               <File key={file.id ?? file.fileUrl} file={file} {...actions} />
             ))}
             {draft?.files.map((file, i) => (
-              <span key={i} className="pgpush-file">{file.name}</span>
+              <span key={i} className="pgpush-file">
+                <Icon name="file" />
+                <span>{file.name}</span>
+                <small>{size(file.size)}</small>
+              </span>
             ))}
           </div>
           {draft && draft.state === 'sending' && draft.files.length > 0 && (
@@ -79,6 +90,7 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
           )}
         </>
       )}
+      {!draft && !message.deleted && <Reactions {...props} />}
       <Footer {...props} mine={mine} />
       {draft?.state === 'failed' && (
         <p className="pgpush-failure" role="alert">
@@ -91,18 +103,25 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
           </button>
         </p>
       )}
-      {!draft && !message.deleted && <Reactions {...props} />}
     </article>
   );
 });
 
+const TICKS = {
+  sending: 'clock',
+  sent: 'check',
+  delivered: 'checks',
+  read: 'checks',
+} as const;
+
 function Footer(props: BubbleProps & { mine: boolean }): ReactNode {
-  const { bubble, locale, tick, mine, editable, actions } = props;
+  const { bubble, locale, tick, mine } = props;
   const { message, draft } = bubble;
   const t = textsOf(locale);
   const state = draft ? 'sending' : tick;
   return (
     <footer>
+      {!draft && !message.deleted && <Tools {...props} mine={mine} />}
       {message.edited && !message.deleted && <span>{t.edited}</span>}
       <time dateTime={message.createdAt}>{clock(locale, message.createdAt)}</time>
       {mine && !message.deleted && draft?.state !== 'failed' && (
@@ -111,44 +130,17 @@ function Footer(props: BubbleProps & { mine: boolean }): ReactNode {
           role="img"
           aria-label={t[state]}
         >
-          {{ sending: '…', sent: '✓', delivered: '✓✓', read: '✓✓' }[state]}
+          <Icon name={TICKS[state]} size={15} />
         </span>
-      )}
-      {!mine && props.removable && !message.deleted && (
-        <button
-          type="button"
-          aria-label={t.remove}
-          onClick={() => actions.moderate(message.id)}
-        >
-          ✕
-        </button>
-      )}
-      {mine && editable && !draft && !message.deleted && (
-        <>
-          <button
-            type="button"
-            aria-label={t.edit}
-            onClick={() => actions.edit(message.id)}
-          >
-            ✎
-          </button>
-          <button
-            type="button"
-            aria-label={t.remove}
-            onClick={() => actions.remove(message.id)}
-          >
-            ✕
-          </button>
-        </>
       )}
     </footer>
   );
 }
 
-function Reactions(props: BubbleProps): ReactNode {
-  const { bubble, me, locale, emojis, actions } = props;
+function Reactions({ bubble, me, locale, actions }: BubbleProps): ReactNode {
   const { id, reactions } = bubble.message;
   const t = textsOf(locale);
+  if (reactions.length === 0) return null;
   return (
     <div className="pgpush-reactions">
       {reactions.map(({ emoji, count, userIds }) => (
@@ -162,28 +154,90 @@ function Reactions(props: BubbleProps): ReactNode {
           {emoji} {count}
         </button>
       ))}
-      <details>
-        <summary aria-label={t.react}>☺</summary>
+    </div>
+  );
+}
+
+/** What may be done with it: seen when one points at it, or comes by keys. */
+function Tools(props: BubbleProps & { mine: boolean }): ReactNode {
+  const { bubble, locale, mine, editable, actions } = props;
+  const { id } = bubble.message;
+  const t = textsOf(locale);
+  return (
+    <div className="pgpush-tools">
+      <Picker {...props} />
+      {mine && editable && (
+        <button
+          type="button"
+          aria-label={t.edit}
+          title={t.edit}
+          onClick={() => actions.edit(id)}
+        >
+          <Icon name="pen" size={16} />
+        </button>
+      )}
+      {(mine ? editable : props.removable) && (
+        <button
+          type="button"
+          aria-label={t.remove}
+          title={t.remove}
+          onClick={() => (mine ? actions.remove : actions.moderate)(id)}
+        >
+          <Icon name="trash" size={16} />
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Picker({ bubble, locale, emojis, actions }: BubbleProps): ReactNode {
+  const t = textsOf(locale);
+  const [isOpen, setOpen] = useState(false);
+  const root = useRef<HTMLSpanElement>(null);
+  const button = useRef<HTMLButtonElement>(null);
+  useAway(root, isOpen, () => setOpen(false));
+  return (
+    <span
+      className="pgpush-picker"
+      ref={root}
+      onKeyDown={(event) => {
+        if (event.key !== 'Escape' || !isOpen) return;
+        setOpen(false);
+        button.current?.focus();
+      }}
+    >
+      <button
+        ref={button}
+        type="button"
+        aria-label={t.react}
+        title={t.react}
+        aria-expanded={isOpen}
+        onClick={() => setOpen(!isOpen)}
+      >
+        <Icon name="smile" size={16} />
+      </button>
+      {isOpen && (
         <span role="group" aria-label={t.react}>
           {emojis.map((emoji) => (
             <button
               key={emoji}
               type="button"
               aria-label={emoji}
-              onClick={(e) => {
-                e.currentTarget.closest('details')!.open = false;
-                actions.react(id, emoji);
+              onClick={() => {
+                setOpen(false);
+                actions.react(bubble.message.id, emoji);
               }}
             >
               {emoji}
             </button>
           ))}
         </span>
-      </details>
-    </div>
+      )}
+    </span>
   );
 }
 
+/** By its type where that is known, else by its name. */
 const KINDS: [string, RegExp][] = [
   ['image', /\.(png|jpe?g|gif|webp)$/i],
   ['video', /\.(mp4|webm)$/i],
@@ -191,8 +245,10 @@ const KINDS: [string, RegExp][] = [
 ];
 
 function File({ file, grown }: { file: Attachment; grown: () => void }) {
-  const { fileUrl, fileName } = file;
-  const kind = KINDS.find(([, names]) => names.test(fileUrl))?.[0];
+  const { fileUrl, fileName, mimeType, fileType } = file;
+  const type = (mimeType ?? fileType)?.split('/')[0];
+  const kind = KINDS.find(([name, names]) =>
+    type ? type === name : names.test(fileUrl))?.[0];
   if (kind === 'image')
     return (
       <a href={fileUrl} target="_blank" rel="noopener">
@@ -210,7 +266,15 @@ function File({ file, grown }: { file: Attachment; grown: () => void }) {
     return <audio src={fileUrl} controls preload="none" aria-label={fileName} />;
   return (
     <a className="pgpush-file" href={fileUrl} download={fileName}>
-      {fileName}
+      <Icon name="file" />
+      <span>{fileName}</span>
+      {file.fileSize !== undefined && <small>{size(file.fileSize)}</small>}
     </a>
   );
+}
+
+function size(bytes: number): string {
+  const units = ['B', 'KB', 'MB', 'GB'];
+  const i = Math.min(3, Math.floor(Math.log2(Math.max(bytes, 1)) / 10));
+  return `${Math.ceil(bytes / 1024 ** i)} ${units[i]}`;
 }

@@ -9,9 +9,8 @@ import {
   type KeyboardEvent,
   type ReactNode,
 } from 'react';
+import { Icon } from './icons.js';
 import { textsOf, type Locale } from './texts.js';
-
-const CLIP = 'M20 11l-8 8a5 5 0 0 1-7-7l8-8a3 3 0 0 1 5 5l-8 8a1 1 0 0 1-2-2l7-7';
 
 export interface ComposerProps {
   locale: Locale;
@@ -71,7 +70,7 @@ export function Composer(props: ComposerProps): ReactNode {
     >
       {editing && (
         <p className="pgpush-editing">
-          {t.editing}
+          <Icon name="pen" size={14} /> {t.editing}
           <button type="button" onClick={onCancel}>{t.cancel}</button>
         </p>
       )}
@@ -90,9 +89,7 @@ export function Composer(props: ComposerProps): ReactNode {
       <div className="pgpush-row">
         {!editing && (
           <label className="pgpush-attach" htmlFor={picker} title={t.attach}>
-            <svg viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">
-              <path d={CLIP} fill="none" stroke="currentColor" strokeWidth="2" />
-            </svg>
+            <Icon name="clip" />
             <input
               id={picker}
               type="file"
@@ -119,8 +116,14 @@ export function Composer(props: ComposerProps): ReactNode {
           onBlur={() => onTyping(false)}
           onKeyDown={key}
         />
-        <button type="submit" className="pgpush-send">
-          {editing ? t.save : t.send}
+        <button
+          type="submit"
+          className="pgpush-send"
+          aria-label={editing ? t.save : t.send}
+          title={editing ? t.save : t.send}
+          disabled={text.trim() === '' && (editing !== null || files.length === 0)}
+        >
+          <Icon name={editing ? 'check' : 'send'} />
         </button>
       </div>
     </form>
@@ -143,9 +146,11 @@ function Chip({ file, label, onRemove }: ChipProps): ReactNode {
   }, [file]);
   return (
     <li>
-      {preview && <img src={preview} alt="" />}
+      {preview ? <img src={preview} alt="" /> : <Icon name="file" />}
       <span>{file.name}</span>
-      <button type="button" aria-label={label} onClick={onRemove}>×</button>
+      <button type="button" aria-label={label} onClick={onRemove}>
+        <Icon name="cross" size={14} />
+      </button>
     </li>
   );
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: ISC
 // A bell with the number of unread notifications, and their list.
 
-import { useEffect, useId, useRef, useState, type ReactNode } from 'react';
+import { useId, useRef, useState, type ReactNode } from 'react';
 import type { NotificationApi } from './api.js';
-import { clock, day, textsOf, type Locale } from './texts.js';
+import { Icon } from './icons.js';
+import { textsOf, whenText, type Locale } from './texts.js';
+import { useAway } from './useAway.js';
 import { useNotifications, type Notification } from './useNotifications.js';
 
 export interface NotificationBellProps {
@@ -12,8 +14,6 @@ export interface NotificationBellProps {
   /** One was chosen: show what it is about. */
   onOpen?: (notification: Notification) => void;
 }
-
-const BELL = 'M6 9a6 6 0 0 1 12 0c0 6 2 7 2 7H4s2-1 2-7zM10 20h4';
 
 export function NotificationBell(props: NotificationBellProps): ReactNode {
   const { api, locale = 'en', onOpen } = props;
@@ -32,14 +32,7 @@ export function NotificationBell(props: NotificationBellProps): ReactNode {
     });
   };
 
-  useEffect(() => {
-    if (!isOpen) return;
-    const away = ({ target }: Event) => {
-      if (!root.current?.contains(target as Node)) setOpen(false);
-    };
-    document.addEventListener('pointerdown', away);
-    return () => document.removeEventListener('pointerdown', away);
-  }, [isOpen]);
+  useAway(root, isOpen, () => setOpen(false));
 
   return (
     <div
@@ -60,9 +53,7 @@ export function NotificationBell(props: NotificationBellProps): ReactNode {
         aria-label={t.bell(unread)}
         onClick={() => setOpen(!isOpen)}
       >
-        <svg viewBox="0 0 24 24" width="22" height="22" aria-hidden="true">
-          <path d={BELL} fill="none" stroke="currentColor" strokeWidth="2" />
-        </svg>
+        <Icon name="bell" size={22} />
         {unread > 0 && (
           <span className="pgpush-count" aria-hidden="true">
             {unread > 99 ? '99+' : unread}
@@ -93,7 +84,7 @@ export function NotificationBell(props: NotificationBellProps): ReactNode {
               >
                 {n.content}
                 <time dateTime={n.createdAt}>
-                  {day(locale, n.createdAt)}, {clock(locale, n.createdAt)}
+                  {whenText(locale, n.createdAt)}
                 </time>
               </button>
             </li>

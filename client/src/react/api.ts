@@ -4,6 +4,14 @@
 
 import type { Notification } from './useNotifications.js';
 
+export type Role = 'client' | 'performer' | 'admin';
+
+export interface Person {
+  id: string;
+  name: string;
+  role?: Role;
+}
+
 export interface Attachment {
   id?: string;
   fileUrl: string;
@@ -23,6 +31,9 @@ export interface Reaction {
 export interface Message {
   id: string;
   senderId: string;
+  /** Of who is not among the people of the chat. */
+  senderName?: string;
+  senderRole?: Role;
   receiverId?: string;
   content: string;
   createdAt: string;
@@ -66,6 +77,55 @@ export interface OrderApi {
   orderMutes?(orderId: string): Promise<Mute[]>;
 }
 
+export type DisputeStatus = 'open' | 'in_review' | 'resolved';
+
+export interface Dispute {
+  id: string;
+  orderId: string;
+  orderTitle?: string;
+  client: Person;
+  performer: Person;
+  moderator: Person | null;
+  reason: string;
+  status: DisputeStatus;
+  createdAt: string;
+  updatedAt: string;
+}
+
+export interface DisputeApi {
+  dispute(id: string): Promise<Dispute>;
+  disputeMessages(id: string): Promise<Message[]>;
+  postDisputeMessage(id: string, message: NewMessage): Promise<Message>;
+  /** A moderator's. */
+  setDisputeStatus(id: string, status: DisputeStatus): Promise<Dispute>;
+  upload: Upload;
+  /** Who is muted now. */
+  disputeMutes?(id: string): Promise<Mute[]>;
+}
+
+/** Of useDisputes(). */
+export interface DisputesApi {
+  /** The newest first: one's own, of an admin all. */
+  disputes(): Promise<Dispute[]>;
+  openDispute(orderId: string, reason: string): Promise<Dispute>;
+}
+
+export interface Order {
+  id: string;
+  title: string;
+  status: string;
+  price: number | null;
+  updatedAt: string;
+  client: Person;
+  performer: Person | null;
+}
+
+export interface OrdersApi {
+  orders(): Promise<Order[]>;
+  order(id: string): Promise<Order>;
+  setOrderStatus(id: string, status: string): Promise<Order>;
+}
+
 export interface NotificationApi {
   notifications(): Promise<{ unread: number; items: Notification[] }>;
   readNotifications(id?: string): Promise<unknown>;
@@ -84,7 +144,13 @@ export interface ApiOptions {
   getToken: () => string | null | Promise<string | null>;
 }
 
-export function makeApi(options: ApiOptions): OrderApi & NotificationApi {
+export type Api = OrderApi &
+  OrdersApi &
+  DisputeApi &
+  DisputesApi &
+  NotificationApi;
+
+export function makeApi(options: ApiOptions): Api {
   const { base = '/api', getToken } = options;
 
   async function call<T>(method: string, path: string, body?: unknown) {
@@ -146,6 +212,20 @@ export function makeApi(options: ApiOptions): OrderApi & NotificationApi {
     markOrderRead: (id) => call('POST', `/orders/${id}/messages/read`, {}),
     upload,
     orderMutes: (id) => call('GET', `/orders/${id}/mutes`),
+    orders: () => call('GET', '/orders'),
+    order: (id) => call('GET', `/orders/${id}`),
+    setOrderStatus: (id, status) =>
+      call('PATCH', `/orders/${id}/status`, { status }),
+    disputes: () => call('GET', '/disputes'),
+    dispute: (id) => call('GET', `/disputes/${id}`),
+    openDispute: (orderId, reason) =>
+      call('POST', `/orders/${orderId}/disputes`, { reason }),
+    setDisputeStatus: (id, status) =>
+      call('PATCH', `/disputes/${id}/status`, { status }),
+    disputeMessages: (id) => call('GET', `/disputes/${id}/messages`),
+    postDisputeMessage: (id, message) =>
+      call('POST', `/disputes/${id}/messages`, message),
+    disputeMutes: (id) => call('GET', `/disputes/${id}/mutes`),
     notifications: () => call('GET', '/notifications'),
     readNotifications: (id) =>
       call('POST', `/notifications/${id === undefined ? '' : `${id}/`}read`, {}),

@@ -125,6 +125,8 @@ export class MessageStore {
     const newer = (change.updatedAt ?? '') >= old.updatedAt;
     this.#byId.set(old.id, {
       ...old,
+      senderName: old.senderName ?? change.senderName,
+      senderRole: old.senderRole ?? change.senderRole,
       content: newer ? (change.content ?? old.content) : old.content,
       updatedAt: newer ? change.updatedAt! : old.updatedAt,
       edited: old.edited || Boolean(change.edited),

@@ -24,6 +24,12 @@ export interface RoomInfo {
   error: PushError | null;
 }
 
+/** The handler that lets one into the chat of an order or of a dispute. */
+export const doorOf = (kind: 'order' | 'dispute', id: string): JoinOptions => ({
+  event: `join_${kind}_chat`,
+  data: { [`${kind}Id`]: id },
+});
+
 const OWN = ['joined', 'left', 'reset', 'error'];
 const OUT: RoomInfo = { state: 'left', error: null };
 

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: ISC
 
-import { useCallback, useRef, useState, type RefObject } from 'react';
+import {
+  useCallback,
+  useEffect,
+  useRef,
+  useState,
+  type RefObject,
+} from 'react';
 import { useEarlyEffect } from './latest.js';
 
 const NEAR_END_PX = 60;
@@ -36,5 +42,11 @@ export function useStick(content: unknown): Stick {
     setAtEnd(stuck.current);
   }, []);
   useEarlyEffect(grown, [content, grown]);
+  // Something else has come above it, or the keys of a phone below.
+  useEffect(() => {
+    const observer = new ResizeObserver(grown);
+    observer.observe(ref.current!);
+    return () => observer.disconnect();
+  }, [grown]);
   return { ref, onScroll, atEnd, toEnd, grown };
 }

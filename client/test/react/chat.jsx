@@ -1,31 +1,87 @@
 // SPDX-License-Identifier: ISC
-// The page of chat.test.js: window.start() shows an OrderChat, and with
-// `bell` a NotificationBell, in StrictMode.
+// The page of the tests of components: window.start() shows what its props
+// name, in StrictMode: an OrderChat (orderId), DisputeChats (disputeId),
+// and with `bell`, `call` or `disputes` a NotificationBell, a CallPanel, the
+// disputes of the order as they are opened.
 
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { NotificationBell, OrderChat, PushProvider, makeApi } from 'pgpush/react';
+import {
+  CallPanel, DisputeChat, NotificationBell, OrderChat, PushProvider, makeApi,
+  useDisputes,
+} from 'pgpush/react';
 import 'pgpush/react/style.css';
 
 window.opened = [];
-window.start = ({ url, bell, ...props }) => {
+window.heard = [];
+window.statuses = [];
+
+function Disputes({ api, orderId, me, locale }) {
+  const { disputes, open } = useDisputes({
+    api,
+    orderId,
+    onOpened: ({ reason }) => window.heard.push(reason),
+  });
+  window.openDispute = async (reason, order) => (await open(reason, order)).id;
+  return (
+    <ul aria-label="disputes">
+      {disputes.map((d) => (
+        <li key={d.id}>
+          {d.reason}: {d.status}
+          <div style={{ height: 300 }}>
+            <DisputeChat disputeId={d.id} me={me} api={api} locale={locale} />
+          </div>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+window.start = ({ url, bell, call, disputes, iceServers, ...props }) => {
   const getToken = () => window.getToken();
   const options = { url, getToken, backoff: { base: 20, cap: 200 } };
   const api = makeApi({ getToken });
+  const { me, orderId, disputeId, people, locale } = props;
+  const peer = people.find((p) => p.id !== me);
   createRoot(document.getElementById('root')).render(
     <StrictMode>
-      <div style={{ height: 'calc(100vh - 16px)' }}>
+      <div
+        style={{
+          height: 'calc(100vh - 16px)', display: 'flex', flexDirection: 'column',
+        }}
+      >
         <PushProvider options={options}>
           {bell && (
             <div style={{ textAlign: 'end' }}>
               <NotificationBell
                 api={api}
-                locale={props.locale}
+                locale={locale}
                 onOpen={(n) => window.opened.push(n.relatedId)}
               />
             </div>
           )}
-          <OrderChat {...props} api={api} />
+          {disputes && <Disputes {...props} api={api} />}
+          {disputeId && (
+            <DisputeChat
+              {...props}
+              api={api}
+              onStatus={(status) => window.statuses.push(status)}
+            />
+          )}
+          {orderId && !disputes && (
+            <OrderChat
+              {...props}
+              api={api}
+              header={
+                call && (
+                  <CallPanel
+                    orderId={orderId} me={me} peer={peer} locale={locale}
+                    iceServers={iceServers}
+                  />
+                )
+              }
+            />
+          )}
         </PushProvider>
       </div>
     </StrictMode>,

@@ -83,17 +83,22 @@ export const launch = () =>
       '--disable-sync',
       '--use-fake-ui-for-media-stream',
       '--use-fake-device-for-media-stream',
+      // There is nobody on this machine who resolves the names put in place
+      // of its addresses.
+      '--disable-features=WebRtcHideLocalIpsWithMdns',
+      '--autoplay-policy=no-user-gesture-required',
     ],
   });
 
-/** Frames that the page sends, and its sockets; open counts those that live. */
+/** Frames of the page, and its sockets; open counts those that live. */
 export function watchSockets(page) {
-  const seen = { count: 0, open: 0, sent: [] };
+  const seen = { count: 0, open: 0, sent: [], got: [] };
   page.on('websocket', (socket) => {
     seen.count++;
     seen.open++;
     socket.on('close', () => seen.open--);
     socket.on('framesent', ({ payload }) => seen.sent.push(JSON.parse(payload)));
+    socket.on('framereceived', ({ payload }) => seen.got.push(JSON.parse(payload)));
   });
   seen.of = (what) =>
     seen.sent.filter((f) => f.type === what || f.event === what);

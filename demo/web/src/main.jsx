@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: ISC
+
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { App } from './App.jsx';
+import 'pgpush/react/style.css';
+import './style.css';
+
+createRoot(document.getElementById('root')).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+);

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: ISC
+// The package is built from its sources, as if it were installed: so the demo
+// needs no second npm ci, and shows what is in the tree.
+
+import { fileURLToPath } from 'node:url';
+
+const at = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+export default {
+  root: at('.'),
+  esbuild: { jsx: 'automatic' },
+  resolve: {
+    alias: [
+      { find: /^pgpush$/, replacement: at('../../client/src/index.ts') },
+      {
+        find: /^pgpush\/react$/,
+        replacement: at('../../client/src/react/index.ts'),
+      },
+      {
+        find: /^pgpush\/react\/style\.css$/,
+        replacement: at('../../client/src/react/style.css'),
+      },
+    ],
+    // The package's own node_modules may have another React, or none.
+    dedupe: ['react', 'react-dom'],
+  },
+  build: { outDir: at('../dist'), emptyOutDir: true },
+};
