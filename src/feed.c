@@ -43,6 +43,7 @@
 #define STALL_MS		30000
 #define LOCKED_MS		20	/* a held event is locked: look again */
 #define BELLS_MAX		64	/* poll_bells is at most this */
+#define MOVING_PERCENT		75	/* of the time: bells are too many */
 #define LATE_HEARTBEATS		30	/* a replica is not ready then */
 #define VETTED_MAX		4	/* connections beside the feed's */
 
@@ -88,6 +89,12 @@ struct line {
 	struct pg	*pg;
 	bool		 busy;
 	bool		 started;	/* the session is as it should be */
+};
+
+/* When a bell rang, and how long moves had taken by then. */
+struct bell {
+	int64_t		at_ms;		/* 0: it did not */
+	int64_t		moving_ms;
 };
 
 struct feed {
@@ -137,8 +144,10 @@ struct feed {
 	/* the last moves, and the last bells */
 	int64_t			 moves;
 	int64_t			 moves_found;
-	int64_t			 bells[BELLS_MAX];	/* ms */
+	struct bell		 bells[BELLS_MAX];
 	unsigned int		 bell_next;
+	int64_t			 move_ms;	/* when it was last sent */
+	int64_t			 moving_ms;	/* in all moves since waiting */
 
 	/* the ring */
 	struct entry		**ring;
@@ -312,6 +321,7 @@ feed_set_role(struct feed *f, enum feed_role role)
 	f->role = role;
 	f->moves = f->moves_found = 0;
 	f->bell_next = 0;
+	f->moving_ms = 0;
 	memset(f->bells, 0, sizeof(f->bells));
 	(void)evtimer_del(f->poll_timer);
 }
@@ -606,6 +616,7 @@ feed_moved(void *arg, const struct pg_result *res)
 
 	if (!feed_answered(f, res))
 		return;
+	f->moving_ms += clock_ms() - f->move_ms;
 	found = pg_value(res, 0, 2) != NULL;
 	full = found && (pg_rows(res) >= f->cfg->move_limit ||
 	    moved_bytes(res) >= f->cfg->move_bytes);
@@ -663,6 +674,7 @@ feed_move(struct feed *f)
 	    pg_param(limit, f->cfg->move_limit * factor),
 	    pg_param(bytes, f->cfg->move_bytes * factor) };
 
+	f->move_ms = clock_ms();
 	if (f->bulk)
 		feed_send(f, &bulk_stmt, params, feed_moved_bulk);
 	else
@@ -1183,19 +1195,34 @@ feed_next(struct feed *f)
 
 /* Bells and other payloads */
 
-/* Many bells in a short time: moving every few milliseconds is cheaper. */
+/*
+ * Many bells in a short time: moving every few milliseconds is cheaper.  So it
+ * is, however few they are, if the moves for them follow one another: each
+ * commit that rings is flushed by itself, which on a slow disk is what limits
+ * the writers.
+ */
+static bool
+feed_bells_are_many(const struct feed *f, const struct bell *oldest)
+{
+	int64_t	passed = clock_ms() - oldest->at_ms;
+
+	return oldest->at_ms != 0 && (passed <= f->cfg->poll_window_ms ||
+	    f->moving_ms - oldest->moving_ms > passed * MOVING_PERCENT / 100);
+}
+
 static void
 feed_bell(struct feed *f)
 {
-	unsigned int	n = (unsigned int)f->cfg->poll_bells;
-	int64_t		now = clock_ms(), *slot;
+	unsigned int	 n = (unsigned int)f->cfg->poll_bells;
+	struct bell	*oldest = &f->bells[f->bell_next % n];
 
 	if (f->role != FEED_ARMED)
 		return;
-	slot = &f->bells[f->bell_next++ % n];
-	if (*slot != 0 && now - *slot <= f->cfg->poll_window_ms)
+	if (feed_bells_are_many(f, oldest))
 		f->todo |= TODO_DISARM;
-	*slot = now;
+	oldest->at_ms = clock_ms();
+	oldest->moving_ms = f->moving_ms;
+	f->bell_next++;
 	feed_todo(f, TODO_MOVE);
 }
 

@@ -394,6 +394,36 @@ def prepared_without_lock(w):
 
 
 @case
+def slow_disk(w):
+    """where a flush takes long the leader does not wait for bells, which let
+    only one writer commit at a time"""
+    slow = World("app", own=True, cluster_settings="fsync = on\n"
+        "commit_delay = 20000\ncommit_siblings = 0\n")
+    wait_for(lambda: armed(slow), "the leader to be armed")
+    enough = threading.Event()
+
+    def write():
+        conn = slow.db.connect()
+        with conn.cursor() as cur:
+            while not enough.is_set():
+                cur.execute("SELECT pgpush.emit('open:slow', 'n', '{}')")
+        conn.close()
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for t in threads:
+        t.start()
+    try:
+        wait_for(lambda: "feed=polling was=armed" in slow.daemon.log(),
+            "the leader to poll", 60)
+    finally:
+        enough.set()
+        for t in threads:
+            t.join()
+    wait_for(lambda: armed(slow), "the leader to be armed again")
+    same(slow.close(), [], "end of the daemon")
+
+
+@case
 def long_transaction(w):
     """a transaction open for long holds nothing up but its own events"""
     c = w.client("ann", ["open:long"])

@@ -248,7 +248,7 @@ test_bad_pairs(void)
 	ok(cfg == NULL && strcmp(err, "reconnect_min: found 2000ms, allowed: "
 	    "at most reconnect_max (1000ms)") == 0, "%s", err);
 	cfg = load("arm_window = 5\n");
-	ok(cfg == NULL && strcmp(err, "arm_below: found 15, allowed: at most "
+	ok(cfg == NULL && strcmp(err, "arm_below: found 20, allowed: at most "
 	    "arm_window (5)") == 0, "%s", err);
 }
 
