@@ -163,6 +163,7 @@ class Place:
         self.sql("TRUNCATE pgpush.log")
         self.sql("UPDATE pgpush.floor SET id = 0")
         self.sql("SELECT setval('pgpush.log_id_seq', 1)")
+        self.sql("DELETE FROM pgpush.outbox")   # of a daemon that was killed
         self.sql("VACUUM pgpush.outbox")
         self.sql("CHECKPOINT")
 

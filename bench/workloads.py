@@ -251,8 +251,9 @@ def resume(run, repeat):
             got = load.measure(seconds=LIMIT, deliveries=clients * missed)
             lost = clients * missed - got["deliveries"] - got["early"]
             if lost or load.setup["dup"] or got["dup"]:
-                raise Trouble("resume: %d lost, %d doubled" % (lost,
-                    load.setup["dup"] + got["dup"]))
+                raise Trouble("resume: %d lost, %d doubled, %d connections "
+                    "closed" % (lost, load.setup["dup"] + got["dup"],
+                    got["closed"]))
             run.record("resume", server.name, {
                 "value": got["last_us"] / 1e6 - began,
                 "cpu_us": load.setup["server_cpu_us_per_handshake"]
