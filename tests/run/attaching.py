@@ -99,6 +99,32 @@ def altered_under_writers(w):
 
 
 @case
+def altered_since_the_snapshot(w):
+    """a transaction that does not see the change yet pushes all the same"""
+    w.sql("CREATE TABLE public.old (id int, room text, word text, at int)")
+    w.sql("GRANT ALL ON public.old TO app_api")
+    w.sql("SELECT pgpush.attach('public.old', 'open:{room}', columns =>"
+        " '{id,word,at}')")
+    conn = w.db.connect("app_api", autocommit=False)
+    with conn.cursor() as cur:
+        cur.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cur.execute("SELECT 1")
+        w.sql("ALTER TABLE public.old RENAME word TO wort")
+        w.sql("ALTER TABLE public.old DROP at")
+        cur.execute("INSERT INTO public.old VALUES (1, 'snap', 'x')")
+        cur.execute("UPDATE public.old SET id = 2")
+    conn.commit()
+    same(conn.notices, [], "warnings of the writer")
+    conn.close()
+    w.emit("open:end", "snap")
+    wait_for(lambda: w.root("SELECT FROM pgpush.log WHERE event = 'snap'"),
+        "the move")
+    same(w.root("SELECT event, data FROM pgpush.log"
+        " WHERE room = 'open:snap' ORDER BY id"), [("old.insert", {"id": 1}),
+        ("old.update", [{"id": 2}])], "what was sent")
+
+
+@case
 def attached_side_by_side(w):
     """after DROP TABLE, who attaches does not wait for another who does"""
     w.sql("CREATE TABLE public.gone (id int);"
