@@ -22,7 +22,8 @@ DECLARE
   op text;
   col text;
 BEGIN
-  FOR op, col IN SELECT * FROM unnest('{insert,update,delete}'::text[]) AS o, unnest(cols) AS c WHERE c NOT IN ('id', 'big') LOOP
+  FOR op, col IN SELECT * FROM unnest('{insert,update,delete}'::text[]) AS o, unnest(cols) AS c 
+      WHERE c NOT IN ('id', 'big') AND (o = 'insert' OR c IN ('k', 'tz', 'p')) LOOP
     PERFORM pgpush.attach(tbl, 'r:{' || col || '}:{id}', jsonb_build_object(op, 'new ' || col || op), cols);
     EXECUTE format('CREATE TRIGGER %I AFTER %s ON %s REFERENCING %s TABLE AS pgpush_rows
       FOR EACH STATEMENT EXECUTE FUNCTION pgpush.capture(%L, %L, %L, '''')', 'old_' || col || op, op, tbl,
@@ -66,7 +67,7 @@ ALTER TABLE app.parted ADD PRIMARY KEY (id);
 SELECT pg_temp.both('app.parted');
 
 SELECT pg_temp.write('app.d');
-SELECT cmp_ok((SELECT count(*) FROM pg_temp.sent('new')), '>', 500::bigint, 'much is sent');
+SELECT cmp_ok((SELECT count(*) FROM pg_temp.sent('new')), '>', 300::bigint, 'much is sent');
 SELECT bag_eq($$ SELECT * FROM pg_temp.sent('new') $$, $$ SELECT * FROM pg_temp.sent('old') $$, 'a table');
 DELETE FROM pgpush.outbox;
 
@@ -84,7 +85,7 @@ DELETE FROM pgpush.outbox;
 -- Now it goes on from the rows alone.
 ALTER TABLE app.d DROP gone;
 SELECT pg_temp.write('app.d');
-SELECT cmp_ok((SELECT count(*) FROM pg_temp.sent('new')), '>', 500::bigint, 'much is sent without a column');
+SELECT cmp_ok((SELECT count(*) FROM pg_temp.sent('new')), '>', 300::bigint, 'much is sent without a column');
 SELECT bag_eq($$ SELECT * FROM pg_temp.sent('new') $$, $$ SELECT * FROM pg_temp.sent('old') $$, 'the same as before');
 
 SELECT * FROM finish();
