@@ -14,8 +14,9 @@ BEGIN;
 
 INSERT INTO pgpush.migrations (number) VALUES (6);
 
--- With columns that are not there, neither is what they would give: capture
--- asks again when one has been dropped or renamed since attach.
+-- Without a table the statement takes the columns that it finds in the rows, and
+-- names none: for when one has been dropped or renamed since attach.  A writer's
+-- snapshot may be older than that, so the catalog does not help.
 --
 -- A column is written as json writes it, in a room's name too; for the types
 -- named that is what a cast to text gives, which costs less.
@@ -36,6 +37,7 @@ DECLARE
 BEGIN
   SELECT string_agg(CASE
       WHEN i % 2 = 1 THEN quote_literal(part)
+      WHEN tbl IS NULL THEN format('(to_jsonb(pgpush_rows) ->> %L)', part)
       WHEN attname IS NULL THEN 'NULL::text'
       WHEN atttypid = ANY ('{bool,int2,int4,int8,numeric,text,varchar,uuid}'
         ::regtype[]) THEN format('pgpush_rows.%I::text', part)
@@ -57,6 +59,11 @@ BEGIN
         JOIN pg_attribute ON attrelid = tbl AND attname = c
           AND attnum > 0 AND NOT attisdropped
         GROUP BY (i - 1) / 50) x;
+  IF tbl IS NULL THEN
+    data := format($q$(SELECT coalesce(jsonb_object_agg(c, j -> c), '{}')
+      FROM to_jsonb(pgpush_rows) AS r (j), unnest(%L::text[]) AS u (c)
+      WHERE j ? c)$q$, columns);
+  END IF;
   IF lower(op) = 'insert' THEN
     RETURN format($q$INSERT INTO pgpush.outbox (room, event, data, origin, bytes)
   SELECT room, %L, data, %s, octet_length(data::text)
@@ -85,17 +92,19 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION
   pgpush.capture_query(regclass, text, text, text, text[], boolean, text) IS
-  'For attach: the statement that writes the rows of an INSERT, UPDATE or DELETE to the outbox, with those of the columns that there are';
+  'For attach: the statement that writes the rows of an INSERT, UPDATE or DELETE to the outbox, with those of the columns that the table has; without a table, those that the rows have';
 
 -- Always a new one: it may be called by any admin, who must not change what
 -- another's table sends.
 --
--- A condition that is no longer SECURITY DEFINER would have pgpush's rights.
--- When something that the function names is there no more, it asks afresh,
--- and says then what is wrong.
+-- A condition that is no longer SECURITY DEFINER would have pgpush's rights, and
+-- so would another function of its name, whose arguments fit better.
+-- When something that the function names is there no more, it goes on without
+-- names, and says then what is wrong.
 --
--- TimeZone is set if a column might print a time with it.  RETURN NEW is NULL
--- here, and costs less than the expression NULL.
+-- TimeZone is set, for 2 us, if a column might print a time with it, now or once
+-- it is given a zone.  RETURN NEW is NULL here, and costs less than the
+-- expression NULL.
 CREATE FUNCTION pgpush.capture_make(tbl regclass, op text, room text,
   event text, columns text[], others boolean, condition text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -105,16 +114,16 @@ DECLARE
     SELECT FROM pg_attribute WHERE attrelid = tbl AND attnum > 0
       AND (attname = ANY (columns) OR strpos(room, '{' || attname || '}') > 0)
       AND atttypid <> ALL ('{bool,int2,int4,int8,float4,float8,numeric,text,
-        varchar,bpchar,uuid,date,timestamp,json,jsonb}'::regtype[]));
+        varchar,bpchar,uuid,date,json,jsonb}'::regtype[]));
   ask  text;
 BEGIN
   IF condition IS NOT NULL THEN
-    SELECT format($q$IF NOT EXISTS (SELECT FROM pg_proc
-      WHERE oid = %L::regprocedure AND prosecdef) THEN
+    SELECT format($q$IF (SELECT bool_and(prosecdef) FROM pg_proc
+      WHERE proname = %L AND pronamespace = %L::regnamespace) IS NOT TRUE THEN
     RAISE undefined_function;
   END IF;
   pass := (%s);
-  $q$, format('%I.%I(anyelement,anyelement)', nspname, condition),
+  $q$, condition, quote_ident(nspname),
         pgpush.passing(upper(op), nspname, relname, condition))
       INTO ask
       FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
@@ -141,7 +150,7 @@ EXCEPTION
         EXECUTE pgpush.passing(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
           TG_ARGV[5]) INTO pass;
       END IF;
-      EXECUTE pgpush.capture_query(TG_RELID, TG_OP, TG_ARGV[0], TG_ARGV[1],
+      EXECUTE pgpush.capture_query(NULL, TG_OP, TG_ARGV[0], TG_ARGV[1],
         TG_ARGV[2]::text[], TG_ARGV[3] = 'others',
         CASE WHEN TG_NARGS > 4 THEN '$1' END) USING pass;
       PERFORM pgpush.ring(TG_TABLE_NAME);
@@ -194,18 +203,25 @@ SELECT t.tgrelid::regclass AS "table",
  WHERE pgpush.is_capture(t.tgfoid);
 
 -- One that is committed without a trigger stays without: attach makes both in
--- one transaction, and another function each time.
+-- one transaction, and another function each time.  Who finds it in another's
+-- hands leaves it to him.
 CREATE FUNCTION pgpush.capture_sweep() RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '10ms' SET client_min_messages = 'warning' AS $$
 DECLARE
-  f regprocedure;
+  name text;
 BEGIN
-  FOR f IN
-    SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'pgpush'::regnamespace
+  FOR name IN
+    SELECT p.proname FROM pg_proc p
+      WHERE p.pronamespace = 'pgpush'::regnamespace
       AND p.proname ~ '^capture_[0-9a-f]{12}$'
       AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = p.oid)
   LOOP
-    EXECUTE format('DROP FUNCTION IF EXISTS %s', f);
+    BEGIN
+      EXECUTE format('DROP FUNCTION IF EXISTS pgpush.%I()', name);
+    EXCEPTION WHEN lock_not_available OR dependent_objects_still_exist THEN
+      CONTINUE;
+    END;
   END LOOP;
 END $$;
 COMMENT ON FUNCTION pgpush.capture_sweep() IS
@@ -220,6 +236,12 @@ DECLARE
   def text;
 BEGIN
   FOR f, old, new IN VALUES
+    ('pgpush.passing(text, text, text, text)', $$NOT EXISTS (
+      SELECT FROM pg_proc
+       WHERE oid = to_regprocedure(format('%I.%I(anyelement,anyelement)', schema, condition))
+         AND prosecdef)$$, $$(
+      SELECT bool_and(prosecdef) FROM pg_proc WHERE proname = condition
+        AND pronamespace = to_regnamespace(quote_ident(schema))) IS NOT TRUE$$),
     ('pgpush.attach(regclass, text, jsonb, text[], text, boolean, boolean)',
       'EXECUTE FUNCTION pgpush.capture(%s)',
       'EXECUTE FUNCTION pgpush.%I(%s)'),

@@ -946,12 +946,6 @@ conn_send(struct conn *c, struct frame *f, bool is_late)
 		conn_queue(c, f, is_late ? DUE_LATE : DUE_NOW);
 }
 
-void
-conn_hold(struct conn *c)
-{
-	conn_not_due(c);
-}
-
 struct frame *
 conn_message(bool binary, const uint8_t *p, size_t len)
 {

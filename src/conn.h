@@ -125,10 +125,6 @@ void	 conn_upgrade(struct conn *c, const struct http_request *req,
  */
 void	 conn_send(struct conn *c, struct frame *f, bool is_late);
 
-/* What is queued now goes out with what is queued next: a system call less,
- * where that is sure to come soon. */
-void	 conn_hold(struct conn *c);
-
 /* A message as bytes for conn_send, on any number of connections: one
  * reference, the caller's.  p is copied. */
 struct frame *

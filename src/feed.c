@@ -501,6 +501,8 @@ feed_deliver(struct feed *f, const struct pg_result *res, int column)
 			continue;
 		}
 		if (e->kind == ENTRY_EPOCH) {
+			/* What was before has its ids in the old one. */
+			f->ops->complete(f->arg);
 			feed_set_epoch(f, e->data);
 			ring_clear(f);
 		} else if (e->kind == ENTRY_EVENT || e->kind == ENTRY_RESYNC)

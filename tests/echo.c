@@ -42,7 +42,7 @@ on_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
 {
 	struct frame	*f = conn_message(binary, p, len);
 
-	conn_send(c, f);
+	conn_send(c, f, false);
 	frame_unref(f);
 }
 

@@ -141,6 +141,7 @@ class Stream:
         self.parser = Parser()
         self.welcome = self.session = self.user = self.epoch = None
         self.top = 0                # the largest id in this epoch
+        self.ids = []               # of events, with their epochs
         self.refs = 0
         self.ended = False
         self.sock = socket.socket()
@@ -238,6 +239,7 @@ class Stream:
         if number <= self.top:
             raise Failed("id %d after %d: %s" % (number, self.top, show(f)))
         self.top = number
+        self.ids.append(event.last)
 
     def read(self, limit=LIMIT):
         """The next frame."""

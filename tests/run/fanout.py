@@ -69,6 +69,33 @@ def in_order(w):
 
 
 @case
+def some_go(w):
+    """who goes or is sent away from a room of many: all until then, and the
+    others all of it"""
+    users = ["g%d" % i for i in range(600)]
+    clients = [w.client(u, ["open:go"]) for u in users]
+    kicked, cut, stay = clients[:50], clients[50:150], clients[150:]
+    for c in cut[::2]:
+        w.drop(c)
+    w.sql("SELECT pgpush.emit('open:go', 'n', to_jsonb(i)),"
+        " CASE i WHEN 20 THEN (SELECT count(pgpush.kick(u) IS NULL)"
+        "  FROM unnest(%s) u) END FROM generate_series(1, 40) i",
+        users[:len(kicked)])
+    for c in cut[1::2]:
+        w.drop(c)
+    for c in kicked:
+        same([c.event("n")["data"] for _ in range(20)],
+            list(range(1, 21)), "events until the kick")
+        same({f["type"] for f in c.until(type="left", room="open:go")},
+            {"left"}, "what comes then")
+        c.closes(4403)
+    for c in stay:
+        same([c.event("n")["data"] for _ in range(40)],
+            list(range(1, 41)), "events")
+    w.nothing(stay[0], "open:go")
+
+
+@case
 def runs_and_exceptions(w):
     """in a run of events, what is not for everybody is for the others"""
     a, b = (w.client(u, ["open:run"]) for u in ("a", "b"))

@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 
 from lib.case import World, case, main
 from lib.client import Reader
+from lib.nodes import Node, wait_leader
 from lib.sse import Stream, address, again, position, stream
 from lib.tap import check, same, show, wait_for
 
@@ -497,6 +498,27 @@ def dup_once(w):
     for t in (s, stream(other, "ann", ROOMS, last=begin)):
         seen = t.until(60, type="event", event="end")[:-1]
         same([f["data"]["n"] for f in seen], list(range(1000)), "events")
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def before_an_epoch(w):
+    """an event read together with the next epoch has an id of its own epoch"""
+    other = World("app", node="first")
+    wait_leader(other, "first")
+    with Node(other, "second") as second:
+        s = Stream(second.port, address(["open:a"]), other.token("ann"))
+        s.greeted()
+        old = position(s.last)[0]
+        other.root("INSERT INTO pgpush.log (id, kind, room, event, data, bytes,"
+            " at) SELECT nextval('pgpush.log_id_seq'), kind, room, 'n', data,"
+            " 20, now() FROM (VALUES ('event', 'open:a', '{}'::jsonb),"
+            " ('epoch', '', '{\"epoch\": \"next\"}')) v (kind, room, data)")
+        other.root("NOTIFY pgpush_log")
+        s.event("n", "open:a")
+        same(position(s.ids[0])[0], old, "epoch of the event's id")
+        same(s.until(type="reset", room="open:a")[-1]["epoch"], "next",
+            "epoch of the reset")
     same(other.close(), [], "end of the daemon")
 
 

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: ISC
 -- Tables that push by themselves.
 BEGIN;
-SELECT plan(78);
+SELECT plan(81);
 
 -- The application: a role with no right on schema pgpush, tables of another.
 CREATE ROLE t_owner NOLOGIN;
@@ -189,6 +189,16 @@ DO $$ BEGIN EXECUTE (SELECT format('ALTER FUNCTION %s SECURITY INVOKER', oid::re
                                  WHERE tgrelid = 'app.msg'::regclass AND tgname ~ 'insert')); END $$;
 SELECT lives_ok('INSERT INTO app.msg (id, n) VALUES (11, 1)', 'a condition that would have pgpush''s rights');
 SELECT is(pg_temp.sent(), '{}', 'is not asked');
+SELECT pg_temp.again('true');
+INSERT INTO app.msg (id, n) VALUES (11, 1);
+SELECT is(cardinality(pg_temp.sent()), 1, 'one that is made again is asked');
+DO $$ BEGIN EXECUTE (SELECT format('CREATE FUNCTION app.%I(app.msg, app.msg) RETURNS boolean LANGUAGE sql AS ''SELECT true''; GRANT EXECUTE ON FUNCTION app.%1$I(app.msg, app.msg) TO PUBLIC',
+    (pgpush.arguments(tgargs))[6]) FROM pg_trigger WHERE tgrelid = 'app.msg'::regclass AND tgname ~ 'insert'); END $$;
+DISCARD PLANS;
+INSERT INTO app.msg (id, n) VALUES (11, 1);
+SELECT is(pg_temp.sent(), '{}', 'nor is another function of its name');
+DO $$ BEGIN EXECUTE (SELECT format('DROP FUNCTION app.%I(app.msg, app.msg)',
+    (pgpush.arguments(tgargs))[6]) FROM pg_trigger WHERE tgrelid = 'app.msg'::regclass AND tgname ~ 'insert'); END $$;
 SELECT pg_temp.again(NULL);
 SELECT is((SELECT count(*) FROM pg_proc WHERE proname LIKE 'pgpush\_when\_%'), 0::bigint, 'no condition any more');
 SAVEPOINT s;
@@ -268,6 +278,11 @@ INSERT INTO app.later VALUES ('e', 'f');
 ALTER TABLE app.later RENAME y TO x;
 INSERT INTO app.later VALUES ('g', 'h');
 SELECT is(pg_temp.sent(), ARRAY['l:e i {"id": "e"}', 'l:g i {"x": "h", "id": "g"}'], 'one is renamed: the rest is sent; and back');
+CREATE TABLE app.zoned (at timestamp);
+SELECT pgpush.attach('app.zoned', 'z', '{"insert":"i"}', '{at}');
+ALTER TABLE app.zoned ALTER at TYPE timestamptz USING at AT TIME ZONE 'UTC';
+INSERT INTO app.zoned VALUES ('2026-01-02 03:04:05+00');
+SELECT is(pg_temp.sent(), ARRAY['z i {"at": "2026-01-02T03:04:05+00:00"}'], 'a time is given a zone, and still sent in UTC');
 ALTER TABLE app.later DROP x;
 ALTER TABLE app.later ADD x int GENERATED ALWAYS AS (7) STORED;
 INSERT INTO app.later VALUES ('k');
@@ -291,7 +306,7 @@ SELECT is(pg_temp.sent(), ARRAY['w i {"x": 7, "nr": "n"}', 'w i {"x": 7, "nr": "
   'w u [{"x": 7, "nr": "o2"}, {"x": 7, "nr": "p2"}]', 'w u [{"nr": "b"}, {"nr": "b"}, {"nr": "o"}]'], 'a condition goes on when table and columns are renamed');
 SELECT is((SELECT count(DISTINCT tgfoid) FROM pg_trigger WHERE tgrelid = 'app.later'::regclass), 2::bigint, 'each trigger has a function');
 SELECT pgpush.detach('app.later');
-DROP TABLE app.later, app.types, app.wide, app."o'd %s \d";
+DROP TABLE app.later, app.zoned, app.types, app.wide, app."o'd %s \d";
 SET ROLE t_owner;
 SELECT pgpush.detach('app.untouched');
 RESET ROLE;
