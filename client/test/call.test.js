@@ -180,6 +180,21 @@ test('an offer that was cut off is made again', async () => {
   for (const page of [a, b]) await seesTheOther(page);
 });
 
+test('a call by the fallback', async () => {
+  proxy.noUpgrade = true;
+  const orderId = await stage.newOrder();
+  const pages = [];
+  for (const user of [CLIENT, PERFORMER]) {
+    pages.push(await stage.open(user, { orderId, call: true }, MEDIA));
+    await isStatus(pages.at(-1), 'online (fallback)');
+  }
+  const [a, b] = pages;
+  await seesOnline(b, 1);
+  await callWithVideo(b, a);
+  await button(a, 'Hang up').click();
+  await ended(b, 'The call has ended.');
+});
+
 test('who leaves the page ends the call', async () => {
   const [a, b] = await openBoth(await stage.newOrder());
   await callWithVideo(a, b);
