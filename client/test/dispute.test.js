@@ -266,6 +266,26 @@ test('messages and the status over cuts: no gap, nothing twice', async () => {
   }
 });
 
+test('messages of one millisecond stand in the order they were written', async () => {
+  const dispute = await newDispute();
+  const a = await open(CLIENT, dispute);
+  await isStatus(a, 'online');
+  const all = [];
+  for (let i = 1; i <= 8; i++) {
+    all.push(`once ${i}`);
+    await stage.sql(
+      `INSERT INTO dispute_messages (dispute_id, sender_id, content, created_at)
+       VALUES (%s, %s, %s, date_trunc('day', now()) + %s * interval '1 us')
+       RETURNING 1`, dispute, PERFORMER, `once ${i}`, i);
+  }
+  const later = await open(PERFORMER, dispute);
+  for (const page of [a, later]) {
+    await message(page, 'once 8').waitFor();
+    await until(async () => (await shown(page)).length === 8);
+    assert.deepEqual(await shown(page), all);
+  }
+});
+
 test('what comes below while one reads further up', async () => {
   const dispute = await newDispute();
   for (let i = 0; i < 40; i++) await stage.writeInDispute(dispute, `old ${i}`);
