@@ -187,7 +187,8 @@ export class Directory implements Rooms {
       this.#want(s);
       return;
     }
-    if (/^(unavailable|rate_limited)$/.test(error.code)) {
+    const isWanted = s.wanted || s.given;
+    if (isWanted && /^(unavailable|rate_limited)$/.test(error.code)) {
       this.wire.again();
       return;
     }
@@ -258,6 +259,7 @@ export class Directory implements Rooms {
       s.live = false;
       s.asked = null;
       if (s.state === 'joined') s.state = 'joining';
+      this.#forget(s);
     }
   }
 

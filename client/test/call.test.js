@@ -180,12 +180,36 @@ test('an offer that was cut off is made again', async () => {
   for (const page of [a, b]) await seesTheOther(page);
 });
 
-test('who closes the page ends the call', async () => {
+test('a call by the fallback', async () => {
+  proxy.noUpgrade = true;
+  const orderId = await stage.newOrder();
+  const pages = [];
+  for (const user of [CLIENT, PERFORMER]) {
+    pages.push(await stage.open(user, { orderId, call: true }, MEDIA));
+    await isStatus(pages.at(-1), 'online (fallback)');
+  }
+  const [a, b] = pages;
+  await seesOnline(b, 1);
+  await callWithVideo(b, a);
+  await button(a, 'Hang up').click();
+  await ended(b, 'The call has ended.');
+});
+
+test('who leaves the page ends the call', async () => {
   const [a, b] = await openBoth(await stage.newOrder());
   await callWithVideo(a, b);
-  await b.close({ runBeforeUnload: true });
-  // It says so as it goes, or the connection does that runs dry.
-  await a.locator('.pgpush-call-ended').waitFor({ timeout: 60_000 });
+  await b.goto('about:blank');
+  await ended(a, 'The call has ended.');
+});
+
+test('who is gone without a word is missed after a while', async () => {
+  const [a, b] = await openBoth(await stage.newOrder());
+  await callWithVideo(a, b);
+  const cdp = await b.context().newCDPSession(b);
+  cdp.send('Page.crash').catch(() => {});
+  await talk(a).getByText('Connection lost').waitFor({ timeout: 60_000 });
+  await a.locator('.pgpush-call-ended').filter({ hasText: 'has gone' })
+    .waitFor({ timeout: 60_000 });
 });
 
 test('who is in a call is busy for another order', async () => {

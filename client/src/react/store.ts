@@ -212,9 +212,9 @@ export class MessageStore {
         this.#drafts = this.#drafts.filter((d) => d !== draft);
       }
     const taken = new Set(claimed.values());
-    const known = [...this.#byId.values()].sort(
-      (a, b) =>
-        a.createdAt.localeCompare(b.createdAt) || a.id.localeCompare(b.id),
+    // Of one millisecond as they came: the list and the log have finer clocks.
+    const known = [...this.#byId.values()].sort((a, b) =>
+      a.createdAt.localeCompare(b.createdAt),
     );
     const bubbles: Bubble[] = known.map((message) => ({
       key:
