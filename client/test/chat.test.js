@@ -283,6 +283,53 @@ test('the bell: what was there, what comes, read by mouse and keys', async () =>
   await until(async () => (await unread())[0][0] === 0, 'read in the database');
 });
 
+test('the bell does not count what is being looked at', async () => {
+  const order = await newOrder();
+  await w.does('api', {
+    text: 'DELETE FROM notifications WHERE user_id = %s RETURNING 1',
+    args: [PERFORMER],
+  });
+  const b = await open(PERFORMER, order, { bell: true });
+  await isStatus(b, 'online');
+  await notify(w, PERFORMER, 'message of what is seen', order);
+  await notify(w, PERFORMER, 'another', order);
+  await b.getByRole('button', { name: 'Notifications, 1 unread' }).click();
+  const list = b.getByRole('list', { name: 'Notifications' });
+  await until(async () => (await list.getByRole('listitem').count()) === 2);
+  assert.equal(await list.locator('.pgpush-new').count(), 1);
+  const read = () => w.does('api', {
+    text: 'SELECT content FROM notifications WHERE user_id = %s AND read',
+    args: [PERFORMER],
+  });
+  await until(async () => (await read()).length === 1, 'read in the database');
+  assert.deepEqual(await read(), [['message of what is seen']]);
+});
+
+test('a chat that is hidden, or scrolled away, reads nothing', async () => {
+  const order = await newOrder();
+  const [a, b] = await openBoth(order);
+  const marks = () => b.sockets.of('mark_messages_read').length;
+  const style = (text) => b.evaluate(
+    (text) => new Promise((resolve) => {
+      document.getElementById('root').style = text;
+      // What looks at it is told with the next picture.
+      requestAnimationFrame(() => requestAnimationFrame(resolve));
+    }), text);
+  for (const [i, away] of ['display: none', 'margin-top: 3000px'].entries()) {
+    await style(away);
+    const before = marks();
+    await say(a, `once ${i}`);
+    // Roles are of what can be seen only.
+    await b.locator('.pgpush-content', { hasText: `once ${i}` })
+      .waitFor({ state: 'attached' });
+    await style(away);
+    assert.equal(marks(), before);
+    await style('');
+    await until(() => marks() === before + 1, 'it is read when it is seen');
+    await message(a, `once ${i}`).getByRole('img', { name: 'Read' }).waitFor();
+  }
+});
+
 test('who is muted is told so, at once and when he comes anew', async () => {
   const order = await newOrder();
   const [a, b] = await openBoth(order);

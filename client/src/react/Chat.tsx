@@ -26,8 +26,9 @@ import { day, muteText, textsOf, wordsOf, type Locale } from './texts.js';
 import { useMutes } from './useMutes.js';
 import { usePresence } from './usePresence.js';
 import { doorOf, useRoom } from './useRoom.js';
-import { useStick } from './useStick.js';
+import { useStick, type Stick } from './useStick.js';
 import { useTyping } from './useTyping.js';
+import { useVisible } from './useVisible.js';
 
 export interface ChatSource {
   kind: 'order' | 'dispute';
@@ -148,7 +149,7 @@ export function Chat(props: ChatProps): ReactNode {
     (p) => p.id !== me && (kind === 'dispute' || p.role !== 'admin'));
   const presence = usePresence(others.map((p) => p.id));
   const { unread, firstUnread } = useReading(
-    source, me, store, bubbles, stick.atEnd, isUp(status));
+    source, me, store, bubbles, stick, isUp(status));
 
   // --- what one does
 
@@ -304,21 +305,14 @@ function useReading(
   me: string,
   store: MessageStore,
   bubbles: ReturnType<MessageStore['bubbles']>,
-  atEnd: boolean,
+  { ref, atEnd }: Stick,
   up: boolean,
 ) {
   const latest = useLatest(source);
-  const [visible, setVisible] = useState(true);
+  const visible = useVisible(ref);
   const first = useRef<string | null>(null);
   const busy = useRef(false);
   const isLoaded = useRef(false);
-
-  useEffect(() => {
-    const look = () => setVisible(document.visibilityState === 'visible');
-    look();
-    document.addEventListener('visibilitychange', look);
-    return () => document.removeEventListener('visibilitychange', look);
-  }, []);
 
   const waiting = bubbles.filter(
     ({ message: m }) => m.senderId !== me && m.readAt === null && !m.deleted,

@@ -11,6 +11,8 @@ import { useNotifications, type Notification } from './useNotifications.js';
 export interface NotificationBellProps {
   api: NotificationApi;
   locale?: Locale;
+  /** One that comes is of what is being looked at: it is marked as read. */
+  isSeen?: (notification: Notification) => boolean;
   /** One was chosen: show what it is about. */
   onOpen?: (notification: Notification) => void;
 }
@@ -25,6 +27,7 @@ export function NotificationBell(props: NotificationBellProps): ReactNode {
   const { items, unread, markRead } = useNotifications({
     list: api.notifications,
     markRead: api.readNotifications,
+    isSeen: props.isSeen,
   });
   const read = (id?: string) => {
     markRead(id).catch(() => {

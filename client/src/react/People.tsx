@@ -30,13 +30,14 @@ export function People(props: PeopleProps): ReactNode {
               <Avatar name={p.name} isOnline={presence[p.id]?.isOnline} />
               <span className="pgpush-who">
                 <span>
-                  <strong>{p.name}</strong>
+                  <strong>{p.name}</strong>{' '}
                   {p.role && (
                     <span className={`pgpush-role pgpush-role-${p.role}`}>
                       {t.role[p.role]}
                     </span>
                   )}
                 </span>
+{' '}
                 <span className="pgpush-seen">{seen(locale, presence[p.id])}</span>
                 {mute && (
                   <span className="pgpush-is-muted" title={mute.reason ?? ''}>

@@ -25,6 +25,8 @@ export interface NotificationSource {
 export interface NotificationOptions extends NotificationSource {
   /** As many are kept, 50 by default. */
   limit?: number;
+  /** One that comes is of what is being looked at: it is marked as read. */
+  isSeen?: (notification: Notification) => boolean;
   /** Called once for each that comes, not for those of the list. */
   onNotification?: (notification: Notification) => void;
 }
@@ -52,8 +54,10 @@ export function useNotifications(
   const latest = useLatest(options);
   const [state, setState] = useState(NONE);
   const limit = options.limit ?? 50;
-  /** What came while the list was on its way may be missing in it. */
+  /** What came while the list was on its way may be missing in it, */
   const fresh = useRef<Notification[]>([]);
+  /** and what was read be unread. */
+  const readSince = useRef(new Set<string>());
   const asked = useRef(0);
 
   const refresh = useCallback(async () => {
@@ -61,15 +65,37 @@ export function useNotifications(
     if (!list) return;
     const mine = ++asked.current;
     fresh.current = [];
+    readSince.current = new Set();
     const { items, unread } = await list();
     if (mine !== asked.current) return;
     const ids = new Set(items.map((n) => n.id));
     const missing = fresh.current.filter((n) => !ids.has(n.id));
+    const all = [...missing, ...items];
+    const isRead = ({ id }: Notification) => readSince.current.has(id);
     setState({
-      items: [...missing, ...items].slice(0, limit),
-      unread: unread + missing.length,
+      items: all
+        .map((n) => (isRead(n) ? { ...n, read: true } : n))
+        .slice(0, limit),
+      unread:
+        unread + missing.length - all.filter((n) => !n.read && isRead(n)).length,
     });
   }, [latest, limit]);
+
+  const markRead = useCallback(
+    async (id?: string) => {
+      if (id !== undefined) readSince.current.add(id);
+      setState((was) => {
+        const left = (n: Notification) => id !== undefined && n.id !== id;
+        const known = was.items.some((n) => n.id === id && !n.read);
+        return {
+          items: was.items.map((n) => (left(n) ? n : { ...n, read: true })),
+          unread: id === undefined ? 0 : was.unread - Number(known),
+        };
+      });
+      await latest.current.markRead?.(id);
+    },
+    [latest],
+  );
 
   useEffect(() => {
     let off: (() => void) | null = null;
@@ -96,6 +122,10 @@ export function useNotifications(
                   unread: was.unread + 1,
                 },
           );
+          if (latest.current.isSeen?.(data))
+            markRead(data.id).catch(() => {
+              // The next list says how it is.
+            });
           latest.current.onNotification?.(data);
         }),
       ];
@@ -116,22 +146,7 @@ export function useNotifications(
       off?.();
       offWelcome();
     };
-  }, [client, latest, limit, refresh]);
-
-  const markRead = useCallback(
-    async (id?: string) => {
-      setState((was) => {
-        const left = (n: Notification) => id !== undefined && n.id !== id;
-        const known = was.items.some((n) => n.id === id && !n.read);
-        return {
-          items: was.items.map((n) => (left(n) ? n : { ...n, read: true })),
-          unread: id === undefined ? 0 : was.unread - Number(known),
-        };
-      });
-      await latest.current.markRead?.(id);
-    },
-    [latest],
-  );
+  }, [client, latest, limit, refresh, markRead]);
 
   return useMemo(
     () => ({ ...state, markRead, refresh }),

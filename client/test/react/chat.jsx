@@ -56,6 +56,7 @@ window.start = ({ url, bell, call, disputes, iceServers, ...props }) => {
               <NotificationBell
                 api={api}
                 locale={locale}
+                isSeen={(n) => n.content === 'message of what is seen'}
                 onOpen={(n) => window.opened.push(n.relatedId)}
               />
             </div>
