@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: ISC
 // Calls between two panes, with the browser's made-up cameras.
 
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { shoot, useBrowser } from './browser.js';
 import { until } from './lib.js';
@@ -32,6 +33,17 @@ test('a video call: rings in the other pane, is answered, and ends', async () =>
   await shoot(page, 'ringing');
   await button(b, 'Accept with video').click();
   for (const pane of [a, b]) await seesTheOther(pane);
+  for (const pane of [a, b]) {
+    const [panel, control] = await Promise.all([
+      pane.locator('.pgpush-talk').boundingBox(),
+      button(pane, 'Hang up').boundingBox(),
+    ]);
+    assert.ok(
+      control.x + control.width <= panel.x + panel.width &&
+        control.y + control.height <= panel.y + panel.height,
+      'the controls are inside of the panel',
+    );
+  }
   await shoot(page, 'call');
   await button(b, 'Hang up').click();
   for (const pane of [a, b]) await ended(pane, 'The call has ended.').waitFor();
