@@ -138,8 +138,8 @@ def many_resume(w):
     for n in range(20, 40):
         w.emit("open:herd", "n", {"n": n})
     w.daemon.start()
-    first = w.root("SELECT id FROM pgpush.log WHERE room = 'open:herd' AND "
-        "data->>'n' = '-1'")[0][0]
+    first = wait_for(lambda: w.root("SELECT id FROM pgpush.log WHERE "
+        "room = 'open:herd' AND data->>'n' = '-1'"), "the move")[0][0]
     clients = [w.open() for _ in range(200)]
     for i, c in enumerate(clients):
         c.send(type="auth", token=w.token("h%d" % i))

@@ -267,8 +267,8 @@ def failure_is_not_kept(w):
     w.sql("SELECT pgpush.on('moody', 'app.moody(text,text,jsonb,jsonb)', "
         "member => false)")
     c = w.client("ann", ["open:moody"])
-    w.emit("open:moody", "after the rule", {})
-    c.event("after the rule")
+    wait_for(lambda: c.do("moody", {})["error"]["code"] != "not_found",
+        "the handler to be known")
     c.refused("internal", type="send", event="moody", data={}, key="m")
     w.sql("INSERT INTO app.members VALUES ('good', 'mood')")
     has(c.do("moody", {}, key="m"), {"ok": True, "data": "fine"}, "reply")
