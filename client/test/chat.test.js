@@ -312,8 +312,12 @@ test('a chat that is hidden, or scrolled away, reads nothing', async () => {
   const style = (text) => b.evaluate(
     (text) => new Promise((resolve) => {
       document.getElementById('root').style = text;
-      // What looks at it is told with the next picture.
-      requestAnimationFrame(() => requestAnimationFrame(resolve));
+      // All who look at it are told together.
+      const observer = new IntersectionObserver(() => {
+        observer.disconnect();
+        resolve();
+      });
+      observer.observe(document.querySelector('.pgpush-log'));
     }), text);
   for (const [i, away] of ['display: none', 'margin-top: 3000px'].entries()) {
     await style(away);
