@@ -113,12 +113,40 @@ test('declined, given up, not answered by who is not there', async () => {
 
 test('both call at once: it is one call', async () => {
   const [a, b] = await openBoth(await stage.newOrder());
-  const press = (page) =>
-    page.evaluate(() => document.querySelector('[aria-label="Video call"]').click());
-  await Promise.all([press(a), press(b)]);
+  // Neither hears of the other's before it has called: both are asked for
+  // their cameras, and say yes when both have been asked.
+  for (const page of [a, b])
+    await page.evaluate(() => {
+      const { mediaDevices } = navigator;
+      const { getUserMedia } = mediaDevices;
+      const allowed = new Promise((resolve) => {
+        window.allow = resolve;
+      });
+      mediaDevices.getUserMedia = (wanted) =>
+        allowed.then(() => getUserMedia.call(mediaDevices, wanted));
+    });
+  for (const page of [a, b]) await button(page, 'Video call').click();
+  await Promise.all([a, b].map((page) => page.evaluate(() => window.allow())));
   for (const page of [a, b]) await seesTheOther(page);
   await button(a, 'Hang up').click();
   await ended(b, 'The call has ended.');
+});
+
+test('hung up before the offer is made, the next call is as any', async () => {
+  const [a, b] = await openBoth(await stage.newOrder());
+  await a.evaluate(() => {
+    const { prototype } = RTCPeerConnection;
+    const { createOffer } = prototype;
+    prototype.createOffer = function (...args) {
+      prototype.createOffer = createOffer;
+      const made = createOffer.apply(this, args);
+      document.querySelector('[aria-label="Hang up"]').click();
+      return made;
+    };
+  });
+  await button(a, 'Video call').click();
+  await ended(a, 'The call has ended.');
+  await callWithVideo(a, b);
 });
 
 test('of two windows that ring one has the call', async () => {

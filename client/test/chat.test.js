@@ -312,8 +312,12 @@ test('a chat that is hidden, or scrolled away, reads nothing', async () => {
   const style = (text) => b.evaluate(
     (text) => new Promise((resolve) => {
       document.getElementById('root').style = text;
-      // What looks at it is told with the next picture.
-      requestAnimationFrame(() => requestAnimationFrame(resolve));
+      // All who look at it are told together.
+      const observer = new IntersectionObserver(() => {
+        observer.disconnect();
+        resolve();
+      });
+      observer.observe(document.querySelector('.pgpush-log'));
     }), text);
   for (const [i, away] of ['display: none', 'margin-top: 3000px'].entries()) {
     await style(away);
@@ -450,8 +454,18 @@ test('all of it by the keys alone', async () => {
   await keys.press('Enter');
   await message(b, 'lines').getByRole('button', { name: '👍, 1' }).waitFor();
   for (let i = 0; i < 20 && !(await isOn('Edit message')); i++) await keys.press('Tab');
+  // A key that follows at once finds the text there.
+  await a.evaluate(() => {
+    window.found = new Promise((resolve) => {
+      new MutationObserver(() => {
+        if (document.querySelector('.pgpush-editing'))
+          resolve(document.activeElement.value);
+      }).observe(document.body, { subtree: true, childList: true });
+    });
+  });
   await keys.press('Enter');
   await a.getByText('Editing a message').waitFor();
+  assert.equal(await a.evaluate(() => window.found), 'two\nlines');
   await keys.press('End');
   await keys.type(' more');
   await keys.press('Enter');

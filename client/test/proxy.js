@@ -16,7 +16,8 @@ export class Proxy {
   refusing = false;
   /** Bytes are taken and go nowhere. */
   silent = false;
-  /** Requests for an upgrade are answered with 403, others pass. */
+  /** Requests for an upgrade are answered with 403, others pass; a number: so
+   *  many more. */
   noUpgrade = false;
   /** The same for connections that began with a request for a stream. */
   silentStreams = false;
@@ -67,6 +68,7 @@ export class Proxy {
       if (/^GET [^]*\r\nupgrade: websocket/i.test(bytes.toString('latin1'))) {
         this.upgrades++;
         if (this.noUpgrade) {
+          if (this.noUpgrade !== true) this.noUpgrade--;
           near.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');
           return;
         }

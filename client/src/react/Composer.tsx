@@ -10,6 +10,7 @@ import {
   type ReactNode,
 } from 'react';
 import { Icon } from './icons.js';
+import { useEarlyEffect } from './latest.js';
 import { textsOf, type Locale } from './texts.js';
 
 export interface ComposerProps {
@@ -27,16 +28,22 @@ export interface ComposerProps {
 export function Composer(props: ComposerProps): ReactNode {
   const { locale, editing, onSend, onEdit, onCancel, onTyping } = props;
   const t = textsOf(locale);
-  const [text, setText] = useState('');
+  const [text, setText] = useState(editing?.content ?? '');
   const [files, setFiles] = useState<File[]>([]);
   const field = useRef<HTMLTextAreaElement>(null);
   const picker = useId();
 
-  useEffect(() => {
+  // With the field that it is for, not after it: the next key may be there
+  // already. What others change in it meanwhile does not touch the field.
+  const id = editing?.id ?? null;
+  const [textOf, setTextOf] = useState(id);
+  if (textOf !== id) {
+    setTextOf(id);
     setText(editing?.content ?? '');
-    if (editing) field.current?.focus();
-    // What others change in it meanwhile does not touch the field.
-  }, [editing?.id]);
+  }
+  useEarlyEffect(() => {
+    if (id !== null) field.current?.focus();
+  }, [id]);
 
   function submit() {
     const content = text.trim();

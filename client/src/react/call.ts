@@ -109,7 +109,11 @@ export class Call {
   #candidates: RTCIceCandidateInit[] = [];
   #repeat: ReturnType<typeof setInterval> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** One after the other: descriptions must not overtake each other. */
+  /**
+   * One after the other: descriptions must not overtake each other. Every
+   * peer has its own row, for what is asked of one that is closed before it
+   * answers is never answered.
+   */
   #work: Promise<unknown> = Promise.resolve();
 
   constructor(client: Client, options: CallOptions) {
@@ -340,6 +344,7 @@ export class Call {
     this.#pc?.close();
     this.#pc = this.#channel = this.#offered = this.#id = null;
     this.#candidates = [];
+    this.#work = Promise.resolve();
   }
 
   #wait(ms: number, end: CallEnd): void {

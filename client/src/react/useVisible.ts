@@ -1,24 +1,34 @@
 // SPDX-License-Identifier: ISC
 
-import { useEffect, useState, type RefObject } from 'react';
+import {
+  useCallback,
+  useRef,
+  useSyncExternalStore,
+  type RefObject,
+} from 'react';
 
-/** Whether somebody can see it: not in a tab or a part of the page that is
- *  hidden, nor scrolled away. */
+/**
+ * Whether somebody can see it: not in a tab or a part of the page that is
+ * hidden, nor scrolled away. Rendered at once, before anything else that comes
+ * can be taken for seen.
+ */
 export function useVisible(ref: RefObject<Element | null>): boolean {
-  const [isPageSeen, setPageSeen] = useState(true);
-  const [isShown, setShown] = useState(true);
-
-  useEffect(() => {
-    const look = () => setPageSeen(document.visibilityState === 'visible');
-    look();
-    document.addEventListener('visibilitychange', look);
-    return () => document.removeEventListener('visibilitychange', look);
-  }, []);
-  useEffect(() => {
-    const observer = new IntersectionObserver((entries) =>
-      setShown(entries.at(-1)!.isIntersecting));
+  const isShown = useRef(true);
+  const watch = useCallback((tell: () => void) => {
+    const observer = new IntersectionObserver((entries) => {
+      isShown.current = entries.at(-1)!.isIntersecting;
+      tell();
+    });
     observer.observe(ref.current!);
-    return () => observer.disconnect();
+    document.addEventListener('visibilitychange', tell);
+    return () => {
+      observer.disconnect();
+      document.removeEventListener('visibilitychange', tell);
+    };
   }, [ref]);
-  return isPageSeen && isShown;
+  return useSyncExternalStore(
+    watch,
+    () => document.visibilityState === 'visible' && isShown.current,
+    () => true,
+  );
 }
