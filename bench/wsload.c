@@ -116,16 +116,6 @@ static int	 ep, credit_fd = -1, measuring, commanded;
 static uint64_t	 now_mono, now_real;	/* microseconds, set once per read */
 static volatile sig_atomic_t stopped;
 
-static uint64_t
-clock_us(clockid_t id)
-{
-	struct timespec ts;
-
-	if (clock_gettime(id, &ts) != 0)
-		return 0;
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static double
 clock_us_fine(clockid_t id)
 {
@@ -134,6 +124,12 @@ clock_us_fine(clockid_t id)
 	if (clock_gettime(id, &ts) != 0)
 		return 0;
 	return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
+}
+
+static uint64_t
+clock_us(clockid_t id)
+{
+	return (uint64_t)clock_us_fine(id);
 }
 
 /* The kernel's count of user and system time, all threads, in nanoseconds. */

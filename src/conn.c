@@ -114,7 +114,6 @@ struct conn {
 
 static struct event_base	*loop;
 static struct event		*flush_event;	/* writes and frees */
-static struct event		*slice_timer;	/* the next slice */
 static struct conn_list		 conns = TAILQ_HEAD_INITIALIZER(conns);
 static struct conn_list		 dead = TAILQ_HEAD_INITIALIZER(dead);
 static struct conn_list		 dirty = TAILQ_HEAD_INITIALIZER(dirty);
@@ -262,7 +261,7 @@ conn_flush(evutil_socket_t fd, short what, void *arg)
 	n = conn_flush_list(&dirty, FLUSH_SLICE);
 	(void)conn_flush_list(&late, FLUSH_SLICE - n + FLUSH_LATE);
 	if (!TAILQ_EMPTY(&dirty) || !TAILQ_EMPTY(&late))
-		clock_start(slice_timer, 0);
+		clock_start(flush_event, 0);
 	while ((c = TAILQ_FIRST(&dead)) != NULL) {
 		TAILQ_REMOVE(&dead, c, entry);
 		conn_free(c);
@@ -795,7 +794,6 @@ conn_init(struct event_base *base)
 {
 	loop = base;
 	flush_event = clock_new(base, conn_flush, NULL);
-	slice_timer = clock_new(base, conn_flush, NULL);
 }
 
 void
@@ -807,8 +805,7 @@ conn_exit(void)
 		conn_drop(c, CLOSE_ABNORMAL, "exit");
 	conn_flush(-1, 0, NULL);
 	event_free(flush_event);
-	event_free(slice_timer);
-	flush_event = slice_timer = NULL;
+	flush_event = NULL;
 }
 
 size_t

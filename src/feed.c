@@ -1204,9 +1204,10 @@ feed_next(struct feed *f)
  * the writers.
  */
 static bool
-feed_bells_are_many(const struct feed *f, const struct bell *oldest)
+feed_bells_are_many(const struct feed *f, const struct bell *oldest,
+    int64_t now)
 {
-	int64_t	passed = clock_ms() - oldest->at_ms;
+	int64_t	passed = now - oldest->at_ms;
 
 	return oldest->at_ms != 0 && (passed <= f->cfg->poll_window_ms ||
 	    f->moving_ms - oldest->moving_ms > passed * MOVING_PERCENT / 100);
@@ -1217,12 +1218,13 @@ feed_bell(struct feed *f)
 {
 	unsigned int	 n = (unsigned int)f->cfg->poll_bells;
 	struct bell	*oldest = &f->bells[f->bell_next % n];
+	int64_t		 now = clock_ms();
 
 	if (f->role != FEED_ARMED)
 		return;
-	if (feed_bells_are_many(f, oldest))
+	if (feed_bells_are_many(f, oldest, now))
 		f->todo |= TODO_DISARM;
-	oldest->at_ms = clock_ms();
+	oldest->at_ms = now;
 	oldest->moving_ms = f->moving_ms;
 	f->bell_next++;
 	feed_todo(f, TODO_MOVE);
