@@ -876,13 +876,16 @@ member_drained(struct session *s)
 int64_t
 member_at(struct session *s)
 {
-	int64_t		 at = feed_position(feed);
+	int64_t		 position = feed_position(feed), at = -1, here;
 	struct member	*m;
 
-	LIST_FOREACH(m, session_members(s), by_session)
-		if (m->behind && m->last < at)
-			at = m->last;
-	return at;
+	LIST_FOREACH(m, session_members(s), by_session) {
+		/* It may have heard more, from who is ahead of us. */
+		here = m->behind || m->last > position ? m->last : position;
+		if (at < 0 || here < at)
+			at = here;
+	}
+	return at < 0 ? position : at;
 }
 
 void
