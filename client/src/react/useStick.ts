@@ -25,6 +25,7 @@ export interface Stick {
 export function useStick(content: unknown): Stick {
   const ref = useRef<HTMLDivElement>(null);
   const stuck = useRef(true);
+  const lastTop = useRef(0);
   const [atEnd, setAtEnd] = useState(true);
 
   const toEnd = useCallback(() => {
@@ -38,8 +39,14 @@ export function useStick(content: unknown): Stick {
   }, [toEnd]);
   const onScroll = useCallback(() => {
     const { scrollHeight, scrollTop, clientHeight } = ref.current!;
-    stuck.current = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-    setAtEnd(stuck.current);
+    const isNear = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    // A list may grow before it is told of our own scrolling: who leaves its
+    // end goes up.
+    if (isNear || scrollTop < lastTop.current) {
+      stuck.current = isNear;
+      setAtEnd(isNear);
+    }
+    lastTop.current = scrollTop;
   }, []);
   useEarlyEffect(grown, [content, grown]);
   // Something else has come above it, or the keys of a phone below.
