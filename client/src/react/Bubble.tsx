@@ -73,7 +73,9 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
       ) : (
         <>
           {message.content && (
-            <p className="pgpush-content" dir="auto">{message.content}</p>
+            <p className="pgpush-content" dir="auto">
+              {linked(message.content)}
+            </p>
           )}
           <div className="pgpush-files">
             {message.attachments.map((file) => (
@@ -104,6 +106,18 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
     </article>
   );
 });
+
+const ADDRESS = /(https?:\/\/[^\s<>"]*[^\s<>".,:;!?'()[\]{}])/;
+
+/** Addresses in a text can be followed; every second part is one. */
+function linked(text: string): ReactNode {
+  return text.split(ADDRESS).map((part, i) =>
+    i % 2 === 0 ? part : (
+      <a key={i} href={part} target="_blank" rel="noopener noreferrer nofollow">
+        {part}
+      </a>
+    ));
+}
 
 const TICKS = {
   sending: 'clock',
