@@ -842,7 +842,7 @@ member_join(struct session *s, const char *room, int64_t since,
 	bool		 foreign;
 	struct member	*m;
 
-	/* One position for all: who is ahead of us is so in each of his rooms. */
+	/* One position for all: who is ahead of us is so in every room. */
 	if (session_dialect(s)->merged)
 		at = member_at(s);
 	foreign = epoch != NULL && strcmp(epoch, feed_epoch(feed)) != 0;
