@@ -434,9 +434,12 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 			since = kept;
 			epoch = kept_epoch;
 		}
-		/* One position for all rooms cannot go back for one. */
-		if (d->merged)
+		/* One position for all rooms cannot go back for one: so there
+		 * is nothing to reset either. */
+		if (d->merged) {
 			since = -1;
+			epoch = NULL;
+		}
 		m = member_join(s, room, since, epoch);
 		free(kept_epoch);
 	}
