@@ -19,7 +19,7 @@ from lib.client import Reader
 from lib.nodes import Node, events_of, leader, wait_leader
 from lib.tap import check, same, wait_for
 
-DEAD = 30               # seconds in which another must have taken over
+DEAD = 60               # seconds in which another must have taken over
 
 
 class Writer(threading.Thread):
