@@ -144,7 +144,7 @@ class Cluster:
 
     def pg_ctl(self, *args):
         command = [os.path.join(self.bin, "pg_ctl"), "-D", self.data, "-s",
-            "-w", "-t", "60", "-l", os.path.join(self.dir, "postgres.log")]
+            "-w", "-t", "180", "-l", os.path.join(self.dir, "postgres.log")]
         run_quiet(command + list(args), "pg_ctl " + args[0])
 
     def stop(self, mode="fast"):

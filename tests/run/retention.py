@@ -357,9 +357,9 @@ def by_itself(w):
     """the leader purges what is older than retain, once a minute"""
     check(_early, "the first case must run as well")
     other = _early.pop()
-    wait_for(lambda: floor(other) > 0, "the purge", 100)
+    wait_for(lambda: floor(other) > 0, "the purge", 180)
     wait_for(lambda: other.root("SELECT count(*) FROM pgpush.log")[0][0] == 0,
-        "an empty log", 100)
+        "an empty log", 180)
     c = other.client("late")
     c.join("open:early", since=1)
     c.next(type="reset", room="open:early")
