@@ -3,11 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import { CHROMIUM, watchProblems } from './chromium.js';
 import { finishWorlds, makeWorld, until } from './lib.js';
 import { Proxy } from './proxy.js';
 import {
-  CLIENT, DISPUTE, ORDER, ORDER2, PERFORMER, STRANGER, launch, notify,
-  postMessage, servePage, watchSockets,
+  CLIENT, DISPUTE, ORDER, ORDER2, PERFORMER, STRANGER, notify, postMessage,
+  servePage, watchSockets,
 } from './react/lib.js';
 
 const DOOR = { event: 'join_order_chat', data: { orderId: ORDER } };
@@ -18,12 +20,13 @@ let proxy;
 let server;
 let browser;
 let contexts = [];
+let problems = [];
 
 before(async () => {
   w = await makeWorld({ kind: 'market', settings: { presence_grace: '100ms' } });
   proxy = await Proxy.start(w.port);
   server = await servePage('page.jsx');
-  browser = await launch();
+  browser = await chromium.launch(CHROMIUM);
 });
 after(async () => {
   await browser?.close();
@@ -37,6 +40,9 @@ afterEach(async () => {
   proxy.cut();
   proxy.refusing = proxy.silent = false;
   proxy.delay = 0;
+  const found = problems;
+  problems = [];
+  assert.deepEqual(found, []);
 });
 
 /** A tab of this user that shows these components. */
@@ -45,9 +51,7 @@ async function open(user, ...specs) {
   context.setDefaultTimeout(20_000);
   contexts.push(context);
   const page = await context.newPage();
-  page.problems = [];
-  page.on('pageerror', (err) => page.problems.push(err.message));
-  page.on('console', (m) => m.type() === 'error' && page.problems.push(m.text()));
+  watchProblems(page, problems);
   page.sockets = watchSockets(page);
   await page.exposeFunction('getToken', () => w.token(user));
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
@@ -91,7 +95,6 @@ test('StrictMode: one socket, one join, each event once', async () => {
   assert.equal(page.sockets.count, 1);
   assert.equal(page.sockets.of('join').length, 1);
   assert.equal(page.sockets.of('leave').length, 0);
-  assert.deepEqual(page.problems, []);
 });
 
 test('twenty components that come, go and render: one socket', async () => {
@@ -125,7 +128,6 @@ test('twenty components that come, go and render: one socket', async () => {
   await is(page, 'r0', 'joined');
   assert.equal(page.sockets.of('leave').length, 1);
   assert.equal(page.sockets.count, 1);
-  assert.deepEqual(page.problems, []);
 });
 
 test('the newest handlers are called, once, also across cuts', async () => {
@@ -282,7 +284,7 @@ test('typing ends when its component goes, or no key is pressed', async () => {
 });
 
 test('notifications: the list, what comes, and what was read', async () => {
-  const page = await open(PERFORMER, ['Status', { label: 'status' }]);
+  const page = await open(PERFORMER);
   await page.exposeFunction('listNotifications', () => ({
     unread: 1,
     items: [{ id: 'x', content: 'listed', read: false }],

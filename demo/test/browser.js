@@ -7,6 +7,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, beforeEach } from 'node:test';
 import { chromium } from 'playwright-core';
+import { CHROMIUM, watchProblems } from '../../client/test/chromium.js';
 import { BASE, makeWorld, openPool } from './lib.js';
 
 export const PHONE = { width: 390, height: 844 };
@@ -58,19 +59,7 @@ export function useBrowser() {
 
   before(async () => {
     mkdirSync(SHOTS, { recursive: true });
-    browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-        '--use-fake-ui-for-media-stream',
-        '--use-fake-device-for-media-stream',
-      ],
-    });
+    browser = await chromium.launch(CHROMIUM);
   });
   after(async () => {
     await browser?.close();
@@ -103,11 +92,7 @@ export function useBrowser() {
     contexts.push(context);
     context.setDefaultTimeout(LIMIT_MS);
     const page = await context.newPage();
-    page.on('pageerror', (err) => problems.push(err.stack));
-    page.on('console', (message) => {
-      if (/Content Security Policy/.test(message.text()))
-        problems.push(message.text());
-    });
+    watchProblems(page, problems);
     await context.addInitScript(
       watch,
       users.map(({ token, ...user }) => ({ token, user })),
