@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, afterEach, before, beforeEach } from 'node:test';
 import { chromium } from 'playwright-core';
 import { CHROMIUM, watchProblems } from '../../client/test/chromium.js';
-import { BASE, makeWorld, openPool } from './lib.js';
+import { BASE, makeWorld, openPool, until } from './lib.js';
 
 export const PHONE = { width: 390, height: 844 };
 export const DESKTOP = { width: 1280, height: 800 };
@@ -141,6 +141,20 @@ export const field = (pane) =>
 export async function write(pane, text) {
   await field(pane).fill(text);
   await pane.getByRole('button', { name: 'Send' }).click();
+}
+
+/** What is written next comes after it: it shows before the API has it. */
+export async function writeOne(pane, text) {
+  await write(pane, text);
+  await pane.locator('.pgpush-message[data-id]', { hasText: text }).waitFor();
+}
+
+/** Who pauses is not typing any more: he goes on until it is seen. */
+export async function seesTyping(pane, text, typing) {
+  await until(async () => {
+    await field(typing).press('x');
+    return (await pane.getByText(text).count()) > 0;
+  }, String(text));
 }
 
 export const texts = (pane) =>
