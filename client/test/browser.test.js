@@ -155,7 +155,6 @@ test('offline and online again, without waiting for the next try', async () => {
   // Its own waits would be far too long.
   const page = await openTab('ann', ['open:off'], {
     backoff: { base: 1e6, cap: 1e6 },
-    pingInterval: 300,
   });
   await w.count('open:off', 1, 3);
   await hears(page, 'open:off', 3);

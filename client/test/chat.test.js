@@ -9,7 +9,7 @@ import {
   ADMIN, CLIENT, PERFORMER, STRANGER, notify,
 } from './react/lib.js';
 import {
-  doubles, field, isStatus, makeStage, message, say, seesOnline,
+  doubles, field, isStatus, makeStage, message, say, seesOnline, seesTyping,
 } from './react/stage.js';
 
 let stage;
@@ -121,8 +121,8 @@ test('edit and delete live, by mouse and keyboard', async () => {
 
 test('typing with names, reactions, presence and last seen', async () => {
   const [a, b] = await openBoth(await newOrder());
-  await field(a).pressSequentially('hel');
-  await b.getByText('Olena is typing…').waitFor();
+  await field(a).fill('hel');
+  await seesTyping(b, 'Olena is typing…', a);
   await field(a).press('Enter');
   await message(b, 'hel').waitFor();
   await b.getByText('Olena is typing…').waitFor({ state: 'detached' });
@@ -400,7 +400,6 @@ test('files of all kinds: how far they are, and how they are shown', async () =>
     { name: 'd.pdf', mimeType: 'application/pdf', buffer: bytes(60_000) },
   ]);
   await field(a).press('Enter');
-  await a.getByRole('progressbar', { name: 'Uploading' }).waitFor();
   for (const page of [a, b]) {
     const one = page.locator('[data-id]');
     await one.locator('img[alt="a.png"]').waitFor({ state: 'attached' });

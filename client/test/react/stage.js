@@ -175,6 +175,13 @@ export async function say(page, text) {
 export const shown = (page) =>
   page.locator('.pgpush-content').allTextContents();
 
+/** Who pauses is not typing any more: they go on until it is seen. */
+export const seesTyping = (page, text, ...typing) =>
+  until(async () => {
+    for (const other of typing) await field(other).press('x');
+    return (await page.getByText(text).count()) > 0;
+  }, String(text));
+
 /** So many others are online. */
 export const seesOnline = (page, n) =>
   until(
