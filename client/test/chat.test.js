@@ -218,6 +218,26 @@ test('a reader further up is not pulled down; the divider', async () => {
   await until(async () => (await gap()) < 2, 'at the end by the button');
 });
 
+test('who scrolls up while a message comes is left there, and has not read it', async () => {
+  const order = await newOrder();
+  for (let i = 0; i < 40; i++) await write(order, `old ${i}`, CLIENT);
+  const [a, b] = await openBoth(order);
+  const log = a.getByRole('log');
+  await until(() => log.evaluate((l) => l.scrollTop > 1000));
+  // So shortly before that the browser has not told the page of it.
+  await log.evaluate((l) => {
+    const { parse } = JSON;
+    JSON.parse = (text) => {
+      if (text.includes('below')) l.scrollTop = 100;
+      return parse(text);
+    };
+  });
+  await write(order, 'below');
+  await a.getByRole('button', { name: /1 new message/ }).waitFor();
+  assert.equal(await log.evaluate((l) => l.scrollTop), 100);
+  assert.equal(await message(b, 'below').getByRole('img', { name: 'Read' }).count(), 0);
+});
+
 test('cut, fallback, and who may not: the badge tells the truth', async () => {
   const order = await newOrder();
   proxy.noUpgrade = true;
