@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
-// The example of the README is run as it stands there, but for its addresses.
+// The example of the README is run as it stands there, but for its addresses,
+// and that it says when it is in the room.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -73,18 +74,20 @@ test('the example of the README works when it is pasted', async () => {
   const adapted = code
     .replace('ws://127.0.0.1:8081', `ws://127.0.0.1:${w.port}`)
     .replace('http://127.0.0.1:8080', `http://127.0.0.1:${api.address().port}`)
-    .replace('0d000000-0000-4000-8000-000000000001', ORDER);
+    .replace('0d000000-0000-4000-8000-000000000001', ORDER)
+    // What is written before both are in the room they do not see.
+    .replace("room.on('reset'", "room.on('joined', () => console.log('(in)'));\n$&");
   assert.ok(code.trim().split('\n').length <= 24);
   writeFileSync(path.join(folder, 'example.mjs'), adapted);
   const [a, b] = [CLIENT, PERFORMER].map(async (id) => start(await w.token(id)));
   const [one, two] = [await a, await b];
-  await until(() => [one, two].every((c) => c.out.includes('(online)')));
+  await until(() => [one, two].every((c) => c.out.includes('(in)')));
   one.stdin.write('hello\n');
   await until(() => [one, two].every((c) => c.out.includes('> hello')));
   two.stdin.write('hello yourself\n');
   await until(() => [one, two].every((c) => c.out.includes('> hello yourself')));
   for (const child of [one, two]) {
-    assert.equal(child.out, '(online)\n> hello\n> hello yourself\n');
+    assert.equal(child.out, '(online)\n(in)\n> hello\n> hello yourself\n');
     child.stdin.end();
     const [status] = await once(child, 'close');
     assert.equal(status, 0);
