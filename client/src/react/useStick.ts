@@ -27,20 +27,19 @@ export interface Stick {
 export function useStick(content: unknown): Stick {
   const ref = useRef<HTMLDivElement>(null);
   const stuck = useRef(true);
-<<<<<<< HEAD
-  /** Where it was at its end for the last time. */
+  /** Where its end was for the last time. */
   const end = useRef(0);
-=======
-  const lastTop = useRef(0);
->>>>>>> user
   const [atEnd, setAtEnd] = useState(true);
 
   const onScroll = useCallback(() => {
     const { scrollHeight, scrollTop, clientHeight } = ref.current!;
     const gap = scrollHeight - scrollTop - clientHeight;
-    stuck.current = gap < NEAR_END_PX;
-    if (stuck.current) end.current = scrollTop + gap;
-    setAtEnd(stuck.current);
+    const isNear = gap < NEAR_END_PX;
+    // It may have grown before we are told that we scrolled it ourselves.
+    if (!isNear && stuck.current && end.current - scrollTop < NEAR_END_PX) return;
+    stuck.current = isNear;
+    if (isNear) end.current = scrollTop + gap;
+    setAtEnd(isNear);
   }, []);
   const toEnd = useCallback(() => {
     stuck.current = true;
@@ -56,22 +55,7 @@ export function useStick(content: unknown): Stick {
     // A scroll is told with the browser's next picture: this comes before.
     if (end.current - list.scrollTop >= NEAR_END_PX) onScroll();
     if (stuck.current) toEnd();
-<<<<<<< HEAD
   }, [onScroll, toEnd]);
-=======
-  }, [toEnd]);
-  const onScroll = useCallback(() => {
-    const { scrollHeight, scrollTop, clientHeight } = ref.current!;
-    const isNear = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-    // A list may grow before it is told of our own scrolling: who leaves its
-    // end goes up.
-    if (isNear || scrollTop < lastTop.current) {
-      stuck.current = isNear;
-      setAtEnd(isNear);
-    }
-    lastTop.current = scrollTop;
-  }, []);
->>>>>>> user
   useEarlyEffect(grown, [content, grown]);
   // Something else has come above it, or the keys of a phone below.
   useEffect(() => {
