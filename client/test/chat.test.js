@@ -9,7 +9,7 @@ import {
   ADMIN, CLIENT, PERFORMER, STRANGER, notify,
 } from './react/lib.js';
 import {
-  doubles, field, isStatus, makeStage, message, say, seesOnline,
+  doubles, field, isStatus, makeStage, message, say, seesOnline, seesTyping,
 } from './react/stage.js';
 
 let stage;
@@ -135,8 +135,8 @@ test('edit and delete live, by mouse and keyboard', async () => {
 
 test('typing with names, reactions, presence and last seen', async () => {
   const [a, b] = await openBoth(await newOrder());
-  await field(a).pressSequentially('hel');
-  await b.getByText('Olena is typing…').waitFor();
+  await field(a).fill('hel');
+  await seesTyping(b, 'Olena is typing…', a);
   await field(a).press('Enter');
   await message(b, 'hel').waitFor();
   await b.getByText('Olena is typing…').waitFor({ state: 'detached' });
@@ -293,6 +293,26 @@ test('a reader further up is not pulled down; the divider', async () => {
   assert.equal(await log.evaluate((l) => l.scrollTop), 100);
   await a.getByRole('button', { name: /1 new message/ }).click();
   await until(async () => (await gap()) < 2, 'at the end by the button');
+});
+
+test('who scrolls up while a message comes is left there, and has not read it', async () => {
+  const order = await newOrder();
+  for (let i = 0; i < 40; i++) await write(order, `old ${i}`, CLIENT);
+  const [a, b] = await openBoth(order);
+  const log = a.getByRole('log');
+  await until(() => log.evaluate((l) => l.scrollTop > 1000));
+  // So shortly before that the browser has not told the page of it.
+  await log.evaluate((l) => {
+    const { parse } = JSON;
+    JSON.parse = (text) => {
+      if (text.includes('below')) l.scrollTop = 100;
+      return parse(text);
+    };
+  });
+  await write(order, 'below');
+  await a.getByRole('button', { name: /1 new message/ }).waitFor();
+  assert.equal(await log.evaluate((l) => l.scrollTop), 100);
+  assert.equal(await message(b, 'below').getByRole('img', { name: 'Read' }).count(), 0);
 });
 
 test('cut, fallback, and who may not: the badge tells the truth', async () => {
@@ -477,7 +497,6 @@ test('files of all kinds: how far they are, and how they are shown', async () =>
     { name: 'd.pdf', mimeType: 'application/pdf', buffer: bytes(60_000) },
   ]);
   await field(a).press('Enter');
-  await a.getByRole('progressbar', { name: 'Uploading' }).waitFor();
   for (const page of [a, b]) {
     const one = page.locator('[data-id]');
     await one.locator('img[alt="a.png"]').waitFor({ state: 'attached' });

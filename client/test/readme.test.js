@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: ISC
-// The examples of the README are run as they stand there, but for their addresses.
+// The examples of the README are run as they stand there, but for their
+// addresses, and that they say when they are in the room.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -11,8 +12,9 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { chromium } from 'playwright-core';
+import { CHROMIUM } from './chromium.js';
 import { finishWorlds, makeWorld, until } from './lib.js';
-import { launch } from './react/lib.js';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const CLIENT = '10000000-0000-4000-8000-000000000001';
@@ -75,10 +77,13 @@ function example(language, api) {
   const [, code] = new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(
     readFileSync(here('../README.md'), 'utf8'),
   );
+  const say = language === 'js' ? 'console.log' : 'show';
   const adapted = code
     .replace('ws://127.0.0.1:8081', `ws://127.0.0.1:${w.port}`)
     .replace('http://127.0.0.1:8080', `http://127.0.0.1:${api.address().port}`)
-    .replace('0d000000-0000-4000-8000-000000000001', ORDER);
+    .replace('0d000000-0000-4000-8000-000000000001', ORDER)
+    // What is written before both are in the room they do not see.
+    .replace("room.on('reset'", `room.on('joined', () => ${say}('(in)'));\n$&`);
   return { code, adapted };
 }
 
@@ -100,13 +105,13 @@ test('the example of the README works when it is pasted', async () => {
   writeFileSync(path.join(folder, 'example.mjs'), adapted);
   const [a, b] = [CLIENT, PERFORMER].map(async (id) => start(await w.token(id)));
   const [one, two] = [await a, await b];
-  await until(() => [one, two].every((c) => c.out.includes('(online)')));
+  await until(() => [one, two].every((c) => c.out.includes('(in)')));
   one.stdin.write('hello\n');
   await until(() => [one, two].every((c) => c.out.includes('> hello')));
   two.stdin.write('hello yourself\n');
   await until(() => [one, two].every((c) => c.out.includes('> hello yourself')));
   for (const child of [one, two]) {
-    assert.equal(child.out, '(online)\n> hello\n> hello yourself\n');
+    assert.equal(child.out, '(online)\n(in)\n> hello\n> hello yourself\n');
     child.stdin.end();
     const [status] = await once(child, 'close');
     assert.equal(status, 0);
@@ -127,12 +132,12 @@ test('the page of the README works when it is served as it is', async () => {
       res.end(readFileSync(path.join(folder, pathname)));
     } else res.writeHead(404).end();
   });
-  const browser = await launch();
+  const browser = await chromium.launch(CHROMIUM);
   try {
     const pages = [await browser.newPage(), await browser.newPage()];
     for (const [i, hash] of ['', '#performer'].entries()) {
       await pages[i].goto(`http://127.0.0.1:${site.address().port}/${hash}`);
-      await pages[i].getByText('(online)').waitFor();
+      await pages[i].getByText('(in)').waitFor();
     }
     for (const [i, text] of ['from the one', 'from the other'].entries()) {
       await pages[i].getByPlaceholder('Message').fill(text);

@@ -306,7 +306,7 @@ function useReading(
   me: string,
   store: MessageStore,
   bubbles: ReturnType<MessageStore['bubbles']>,
-  { ref, atEnd }: Stick,
+  { ref, atEnd, stuck }: Stick,
   up: boolean,
 ) {
   const latest = useLatest(source);
@@ -333,7 +333,8 @@ function useReading(
   }, [store.loaded]);
 
   useEffect(() => {
-    if (!store.loaded || !isReader || !visible || !atEnd || busy.current) return;
+    if (!store.loaded || !isReader || !visible || !stuck.current || busy.current)
+      return;
     busy.current = true;
     const { markRead } = latest.current;
     Promise.resolve(markRead?.(up))
