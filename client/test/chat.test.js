@@ -124,6 +124,7 @@ test('edit and delete live, by mouse and keyboard', async () => {
   await message(a, 'first').getByText('edited').waitFor();
   await message(a, 'first').getByRole('button', { name: 'Edit' }).click();
   await a.getByText('Editing a message').waitFor();
+  await a.locator('.pgpush-in-field', { hasText: 'first' }).waitFor();
   await field(a).press('Escape');
   const box = await field(a).elementHandle();
   await a.waitForFunction((f) => f.value === '', box);

@@ -31,6 +31,8 @@ export interface BubbleProps {
   role: Role | null;
   /** The one before is of the same sender. */
   follows: boolean;
+  /** In the field below. */
+  isEdited: boolean;
   locale: Locale;
   tick: Tick;
   emojis: readonly string[];
@@ -49,6 +51,7 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
     mine ? 'pgpush-mine' : 'pgpush-theirs',
     message.deleted && 'pgpush-deleted',
     props.follows && 'pgpush-follows',
+    props.isEdited && 'pgpush-in-field',
     draft && `pgpush-${draft.state}`,
   ];
   return (
