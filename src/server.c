@@ -147,7 +147,7 @@ find_since(const struct http_request *req)
 	char	 text[24], *end;
 	int64_t	 since;
 
-	if (http_query_get(req, "since", 0, text, sizeof(text)) <= 0)
+	if (http_query_get(req, "since", text, sizeof(text)) <= 0)
 		return -1;
 	errno = 0;
 	since = strtoll(text, &end, 10);
@@ -170,7 +170,7 @@ open_session(struct conn *c, const struct http_request *req)
 		conn_close(c, CLOSE_BAD_FRAME, "bad since");
 	else if (token.len > 0)
 		client_token(s, token.p, token.len, since,
-		    http_query_get(req, "epoch", 0, epoch, sizeof(epoch)) > 0 ?
+		    http_query_get(req, "epoch", epoch, sizeof(epoch)) > 0 ?
 		    epoch : NULL, NULL);
 }
 
