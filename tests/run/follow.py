@@ -39,11 +39,11 @@ def moved(w, room, count):
     return [row[0] for row in events_of(w, room)]
 
 
-def numbers(c, room, first, count, limit=30):
+def numbers(c, room, first, count):
     """The next events, which must be these; their ids."""
     out = []
     for n in range(first, first + count):
-        out.append(c.event("n", room, {"n": n}, limit=limit)["id"])
+        out.append(c.event("n", room, {"n": n})["id"])
     check(out == sorted(set(out)), "ids out of order: %s" % out)
     return out
 
@@ -99,7 +99,7 @@ def in_order(w):
         pour(w, "open:a", 40, 400)
         got = []
         for c in (here, there):
-            frames = [c.event("n", limit=30) for _ in range(1420)]
+            frames = [c.event("n") for _ in range(1420)]
             got.append([(x["room"], x["id"], x["data"]["n"])
                 for x in frames])
         for room in ("open:a", "open:b"):
@@ -272,7 +272,7 @@ def replica_away(w):
         nothing(w, c)
         r.restart("immediate")
         pour(w, "open:gone", 210, 100)
-        numbers(c, "open:gone", 210, 100, limit=60)
+        numbers(c, "open:gone", 210, 100)
         f.wait_ready()
         nothing(w, c)
 
@@ -327,7 +327,7 @@ def no_answer(w):
             f.wait_status("/healthz", 200)
             wait_for(lambda: [x for x in f.log().splitlines()
                 if " db=" in x and ("level=warning" in x
-                    or "level=error" in x)], "a word in the log", 30)
+                    or "level=error" in x)], "a word in the log")
             same(f.answers("/readyz"), 503, "/readyz")
             same(f.answers("/healthz"), 200, "/healthz")
             wait_for(lambda: f.seen(), "its stamp")
