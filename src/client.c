@@ -435,8 +435,7 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 			since = kept;
 			epoch = kept_epoch;
 		}
-		/* One position for all rooms cannot go back for one: so there
-		 * is nothing to reset either. */
+		/* One position for all rooms cannot move for one. */
 		if (d->merged) {
 			since = -1;
 			epoch = NULL;

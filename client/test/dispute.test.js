@@ -7,7 +7,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { until } from './lib.js';
 import { ADMIN, CLIENT, PERFORMER, STRANGER } from './react/lib.js';
 import {
-  doubles, field, isStatus, makeStage, message, say, seesOnline, shown,
+  doubles, field, isStatus, makeStage, message, say, seesOnline, seesTyping, shown,
 } from './react/stage.js';
 
 let stage;
@@ -77,7 +77,21 @@ test('who is there: the two see the moderator from when there is one', async () 
     await page.getByRole('list', { name: 'In this chat' }).getByText('Iryna').waitFor();
   }
   await stage.close(c);
-  for (const page of [a, b]) await page.getByText(/last seen Today/).waitFor();
+  for (const page of [a, b]) await page.getByText(/last seen today/).waitFor();
+});
+
+test('on the smallest phone there is room for messages', async () => {
+  const dispute = await newDispute('The logo is late. '.repeat(10));
+  const a = await open(CLIENT, dispute, {}, { viewport: { width: 320, height: 480 } });
+  await a.getByText('A moderator reads everything').waitFor();
+  const box = (locator) => locator.evaluate((e) => {
+    const { top, bottom } = e.getBoundingClientRect();
+    return { top, bottom };
+  });
+  const log = await box(a.getByRole('log'));
+  assert.ok(log.bottom - log.top >= 80, `${log.bottom - log.top} pixels`);
+  const composer = await box(field(a));
+  assert.ok(composer.bottom <= 480, `it ends at ${composer.bottom}`);
 });
 
 test('the status is live, and a resolved dispute is closed for all', async () => {
@@ -122,16 +136,10 @@ test('a status that cannot be set says why', async () => {
 
 test('typing with names, of two at once; reactions of all', async () => {
   const [a, b, c] = await openAll(await newDispute());
-  // Who pauses is not typing any more: they go on until it is seen.
-  const sees = (text, ...typing) =>
-    until(async () => {
-      for (const page of typing) await field(page).press('x');
-      return (await c.getByText(text).count()) > 0;
-    }, String(text));
   await field(a).fill('hel');
-  await sees(/(Olena, Taras|Taras, Olena) are typing…/, a, b);
+  await seesTyping(c, /(Olena, Taras|Taras, Olena) are typing…/, a, b);
   await field(a).press('Enter');
-  await sees('Taras is typing…', b);
+  await seesTyping(c, 'Taras is typing…', b);
   await message(c, 'hel').waitFor();
   for (const page of [b, c]) {
     await message(page, 'hel').getByRole('button', { name: 'React' }).click();
@@ -222,9 +230,13 @@ test('a mute ends by itself', async () => {
   const [a, b] = await openAll(dispute);
   await stage.sql(
     `INSERT INTO room_mutes (dispute_id, user_id, until, "by", reason)
-     VALUES (%s, %s, now() + interval '4 s', %s, 'Short.') RETURNING 1`,
+     VALUES (%s, %s, now() + interval '1 hour', %s, 'Short.') RETURNING 1`,
     dispute, CLIENT, ADMIN);
   await a.getByText('Short.').waitFor();
+  await b.getByText('muted until').waitFor();
+  await stage.sql(
+    `UPDATE room_mutes SET until = now() + interval '1 s'
+      WHERE dispute_id = %s RETURNING 1`, dispute);
   await field(a).waitFor();
   await b.getByText('muted until').waitFor({ state: 'detached' });
 });

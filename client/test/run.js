@@ -18,9 +18,11 @@ const PYTHON = process.env.PYTHON ?? '/usr/bin/python3';
 
 let passed = 0;
 let failed = 0;
+let stopped = null;
 const children = new Set();
 for (const signal of ['SIGINT', 'SIGTERM'])
   process.once(signal, () => {
+    stopped = signal;
     for (const child of children) child.kill('SIGTERM');
   });
 
@@ -100,12 +102,16 @@ async function main() {
     .sort()
     .map((f) => path.join(here, f));
   try {
-    for (const file of named.length > 0 ? named : all) await run(file, env);
+    for (const file of named.length > 0 ? named : all) {
+      await run(file, env);
+      if (stopped) break;
+    }
   } finally {
     keeper.stdin.end();
   }
 }
 
 await main().catch((err) => fail(err.stack));
+if (stopped) fail(`stopped by ${stopped}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

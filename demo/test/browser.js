@@ -7,7 +7,8 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, beforeEach } from 'node:test';
 import { chromium } from 'playwright-core';
-import { BASE, makeWorld, openPool } from './lib.js';
+import { CHROMIUM, watchProblems } from '../../client/test/chromium.js';
+import { BASE, makeWorld, openPool, until } from './lib.js';
 
 export const PHONE = { width: 390, height: 844 };
 export const DESKTOP = { width: 1280, height: 800 };
@@ -58,19 +59,7 @@ export function useBrowser() {
 
   before(async () => {
     mkdirSync(SHOTS, { recursive: true });
-    browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-        '--use-fake-ui-for-media-stream',
-        '--use-fake-device-for-media-stream',
-      ],
-    });
+    browser = await chromium.launch(CHROMIUM);
   });
   after(async () => {
     await browser?.close();
@@ -103,11 +92,7 @@ export function useBrowser() {
     contexts.push(context);
     context.setDefaultTimeout(LIMIT_MS);
     const page = await context.newPage();
-    page.on('pageerror', (err) => problems.push(err.stack));
-    page.on('console', (message) => {
-      if (/Content Security Policy/.test(message.text()))
-        problems.push(message.text());
-    });
+    watchProblems(page, problems);
     await context.addInitScript(
       watch,
       users.map(({ token, ...user }) => ({ token, user })),
@@ -156,6 +141,20 @@ export const field = (pane) =>
 export async function write(pane, text) {
   await field(pane).fill(text);
   await pane.getByRole('button', { name: 'Send' }).click();
+}
+
+/** What is written next comes after it: it shows before the API has it. */
+export async function writeOne(pane, text) {
+  await write(pane, text);
+  await pane.locator('.pgpush-message[data-id]', { hasText: text }).waitFor();
+}
+
+/** Who pauses is not typing any more: he goes on until it is seen. */
+export async function seesTyping(pane, text, typing) {
+  await until(async () => {
+    await field(typing).press('x');
+    return (await pane.getByText(text).count()) > 0;
+  }, String(text));
 }
 
 export const texts = (pane) =>

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  field, message, paneOf, shoot, texts, useBrowser, write,
+  field, message, paneOf, seesTyping, shoot, texts, useBrowser, write,
 } from './browser.js';
 import { request } from './lib.js';
 
@@ -52,8 +52,7 @@ test('a dispute: opened, three parties, in review, resolved', async () => {
     await message(pane, 'What happened?').getByText('moderator').waitFor();
     assert.equal(await pane.locator('.pgpush-message').count(), 3);
   }
-  await field(a).pressSequentially('but');
-  await m.getByText(`${w.client.name} is typing…`).waitFor();
+  await seesTyping(m, `${w.client.name} is typing…`, a);
   await shoot(admin, 'dispute-moderator');
   await shoot(a.page(), 'dispute');
 

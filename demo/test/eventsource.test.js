@@ -5,11 +5,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { EventSource } from 'eventsource';
 import { makeWorld, openPool, until } from './lib.js';
+import { freePorts } from './ports.js';
 
 const EVENTS = 300;
 const pool = openPool();
@@ -45,11 +45,7 @@ async function killDaemon() {
 
 before(async () => {
   w = await makeWorld(pool);
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  ({ port } = server.address());
-  server.close();
-  await once(server, 'close');
+  [port] = await freePorts(1);
   await startDaemon();
 });
 after(async () => {

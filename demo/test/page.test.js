@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  DESKTOP, field, fits, isOnline, message, paneOf, PHONE, shoot, texts,
-  useBrowser, write,
+  DESKTOP, field, fits, isOnline, message, paneOf, PHONE, seesTyping, shoot,
+  texts, useBrowser, write, writeOne,
 } from './browser.js';
-import { makeOrder, PNG, request, until } from './lib.js';
+import { BASE, makeOrder, PNG, request, until } from './lib.js';
 
 const use = useBrowser();
 const { pool } = use;
@@ -60,10 +60,8 @@ test('two panes see each other’s messages, each once', async () => {
   const [page, a, b] = await use.pair();
   for (const pane of [a, b]) await pane.getByText('No messages yet.').waitFor();
   for (let i = 0; i < 5; i++) {
-    await write(a, `from a ${i}`);
-    await message(a, `from a ${i}`).waitFor();
-    await write(b, `from b ${i}`);
-    await message(b, `from b ${i}`).waitFor();
+    await writeOne(a, `from a ${i}`);
+    await writeOne(b, `from b ${i}`);
   }
   const all = [0, 1, 2, 3, 4].flatMap((i) => [`from a ${i}`, `from b ${i}`]);
   for (const pane of [a, b]) {
@@ -96,8 +94,7 @@ test('typing, read ticks, edit and delete are seen at the other side', async () 
   await message(b, 'can you hear me?').waitFor();
   await message(a, 'can you hear me?').getByLabel('Read').waitFor();
 
-  await field(b).pressSequentially('yes');
-  await a.getByText(`${w.performer.name} is typing…`).waitFor();
+  await seesTyping(a, `${w.performer.name} is typing…`, b);
   await shoot(page, 'two-users');
   await field(b).fill('');
   await a.getByText(/is typing/).waitFor({ state: 'detached' });
@@ -235,10 +232,7 @@ test('nothing is lost and nothing is double across a cut', async () => {
   await page.context().setOffline(true);
   await page.evaluate(() => window.sockets.at(-1).close());
   await b.locator('.connection:not([data-status="online"])').waitFor();
-  for (const text of ['during 1', 'during 2']) {
-    await write(a, text);
-    await message(a, text).waitFor();
-  }
+  for (const text of ['during 1', 'during 2']) await writeOne(a, text);
   await page.context().setOffline(false);
   await isOnline(b);
   await write(a, 'after');
@@ -250,8 +244,7 @@ test('who disconnects gets what he missed when he connects', async () => {
   const [, a, b] = await use.pair();
   await b.getByRole('button', { name: /^Disconnect/ }).click();
   await b.getByRole('status').getByText('not connected').waitFor();
-  await write(a, 'missed');
-  await message(a, 'missed').waitFor();
+  await writeOne(a, 'missed');
   assert.deepEqual(await texts(b), []);
   await b.getByRole('button', { name: 'Connect', exact: true }).click();
   await message(b, 'missed').waitFor();
@@ -362,8 +355,7 @@ test('on a phone everything is within reach', async () => {
   await message(b, /A first sketch/).waitFor();
   await write(b, 'Looks good');
   await message(a, 'Looks good').waitFor();
-  await field(b).pressSequentially('and');
-  await a.getByText(/is typing/).waitFor();
+  await seesTyping(a, /is typing/, b);
   await shoot(page, 'order');
   assert.equal(await a.locator('.list').isVisible(), false);
 
@@ -430,4 +422,32 @@ test('by keyboard alone', async () => {
   await dialog.waitFor({ state: 'hidden' });
   await press(page.getByRole('button', { name: 'Log out' }), 'Enter');
   await pick.waitFor();
+});
+
+test('where nothing connects the page asks again and again', async () => {
+  const { w } = use;
+  const page = await use.open([]);
+  await page.routeWebSocket('**/ws', (socket) => socket.close());
+  await page.route('**/events*', (route) => route.abort());
+  await page.evaluate(({ token, ...user }) => {
+    sessionStorage.setItem('pgpush-demo.0', JSON.stringify({ token, user }));
+  }, w.client);
+  await page.goto(`${BASE}/#order/${w.order.id}`);
+  await page.reload();
+  await page
+    .locator('.connection[data-status="polling"]')
+    .waitFor({ state: 'attached' });
+  const view = page.locator('.view');
+  for (const content of ['polled', 'polled again']) {
+    await request(w.performer, 'POST', `/api/orders/${w.order.id}/messages`, { content });
+    await message(view, content).waitFor();
+  }
+  await page.getByRole('button', { name: /^Notifications, \d unread/ }).waitFor();
+  await write(view, 'written all the same');
+  await view.locator('[data-id]', { hasText: 'written all the same' }).waitFor();
+  const status = page.getByRole('combobox', { name: 'Order status' });
+  await request(w.performer, 'PATCH', `/api/orders/${w.order.id}/status`, {
+    status: 'completed',
+  });
+  await until(async () => (await status.inputValue()) === 'completed', 'status');
 });

@@ -6,10 +6,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { freePorts } from './ports.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const top = path.resolve(here, '../..');
@@ -25,20 +25,6 @@ function start(...args) {
   const child = spawn(...args);
   children.push(child);
   return child;
-}
-
-/** Held open together, so that no port comes twice. */
-async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((s) => String(s.address().port));
-  await Promise.all(servers.map((s) => once(s.close(), 'close')));
-  return ports;
 }
 
 async function startServer(env) {

@@ -240,6 +240,34 @@ def cut_in_resets(w):
 
 
 @case
+def joined_meanwhile(w):
+    """a room that is joined before the others are up to date waits for them,
+    whatever position the join gives"""
+    other = World("app", ring_events=16)
+    s = stream(other, "ann", ROOMS)
+    old = s.last
+    pour(other, 0, 100)
+    numbers(s, 0, 100)
+    other.drop(s)
+    reads = other.root("SELECT backends[3] FROM pgpush.nodes")[0][0]
+    os.kill(reads, signal.SIGSTOP)
+    try:
+        t = stream(other, "ann", ROOMS, last=old)
+        begin = t.at
+        for i, more in enumerate(({}, {"since": 0}, {"epoch": "other"},
+                {"since": 0, "epoch": "other"})):
+            room = "open:late%d" % i
+            check(t.join(room, **more) > begin, "where it begins")
+            other.emit(room, "n", {"n": 100 + i})
+        read_by(other)
+        same(t.at, begin, "Last-Event-ID")
+    finally:
+        os.kill(reads, signal.SIGCONT)
+    numbers(t, 0, 104)
+    same(other.close(), [], "end of the daemon")
+
+
+@case
 def below_the_floor(w):
     """a position that the log has forgotten: reset in each room, then all
     that comes"""

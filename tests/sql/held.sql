@@ -31,6 +31,13 @@ END $$;
 CREATE FUNCTION t.invoker(jsonb) RETURNS jsonb LANGUAGE sql AS $$
   SELECT '"with the rights of pgpush''s owner"'::jsonb
 $$;
+-- Of this name the one that fits what it is called with is another.
+CREATE FUNCTION t.two(text) RETURNS jsonb LANGUAGE sql SECURITY DEFINER AS $$
+  SELECT '"with the rights of its own"'::jsonb
+$$;
+CREATE FUNCTION t.two(jsonb) RETURNS jsonb LANGUAGE sql AS $$
+  SELECT '"with the rights of pgpush''s owner"'::jsonb
+$$;
 CREATE FUNCTION t.long() RETURNS text LANGUAGE sql AS $$  -- not compressible
   SELECT string_agg(md5(i::text), '') FROM generate_series(1, 300) i
 $$;
@@ -66,6 +73,7 @@ SELECT pgpush.hold('k', 'r', 'e', 't.nothing(jsonb)', '{"id": 0}'),
   pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 1}', '1 h', true),
   pgpush.hold('k', 'r', 'broken', 't.broken(jsonb)', '{"id": 2}'),
   pgpush.hold('k', 'r', 'invoker', 't.invoker(jsonb)', '{"id": 3}'),
+  pgpush.hold('k', 'r', 'two', 't.two(text)', '{"id": 3}'),
   pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 4}', '1 ms'),
   pgpush.hold('k', 'r', 'e', 't."Odd name"(jsonb)', '{"id": 5}') \g /dev/null
 SET LOCAL pgpush.session = 's2';

@@ -5,7 +5,6 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { chromium } from 'playwright-core';
 
 export const CLIENT = '10000000-0000-4000-8000-000000000001';
 export const PERFORMER = '10000000-0000-4000-8000-000000000002';
@@ -70,25 +69,6 @@ export async function servePage(entry, other) {
   server.unref();
   return server;
 }
-
-export const launch = () =>
-  chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--use-fake-ui-for-media-stream',
-      '--use-fake-device-for-media-stream',
-      // There is nobody on this machine who resolves the names put in place
-      // of its addresses.
-      '--disable-features=WebRtcHideLocalIpsWithMdns',
-      '--autoplay-policy=no-user-gesture-required',
-    ],
-  });
 
 /** Frames of the page, and its sockets; open counts those that live. */
 export function watchSockets(page) {

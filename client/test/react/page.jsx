@@ -60,6 +60,9 @@ function Presence({ label, userIds }) {
 function Typing({ label, room, ...options }) {
   const typing = useTyping(room, options);
   useEffect(() => {
+    write(label, typing.userIds.join());
+  }, [label, typing.userIds]);
+  useEffect(() => {
     state[label] = typing.userIds;
     (window.setTyping ??= {})[label] = typing.setTyping;
     (window.setTypings ??= new Set()).add(typing.setTyping);

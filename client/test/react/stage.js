@@ -3,12 +3,12 @@
 // the demo's API, a daemon, a proxy between, and helpers to look and do.
 
 import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+import { CHROMIUM, watchProblems } from '../chromium.js';
 import { finishWorlds, makeWorld, until } from '../lib.js';
 import { Proxy } from '../proxy.js';
 import { startApi } from './api.js';
-import {
-  ADMIN, CLIENT, PERFORMER, launch, servePage, watchSockets,
-} from './lib.js';
+import { ADMIN, CLIENT, PERFORMER, servePage, watchSockets } from './lib.js';
 
 export const PEOPLE = [
   { id: CLIENT, name: 'Olena', role: 'client' },
@@ -24,7 +24,7 @@ export async function makeStage({ own = false } = {}) {
   const proxy = await Proxy.start(w.port);
   const api = await startApi(w);
   const server = await servePage('chat.jsx', (req, res) => api.handle(req, res));
-  const browser = await launch();
+  const browser = await chromium.launch(CHROMIUM);
   for (const [id, name] of Object.entries(NAMES))
     await w.does('api', {
       text: 'UPDATE users SET name = %s WHERE id = %s RETURNING 1',
@@ -121,7 +121,7 @@ class Stage {
 
   async openPage(context, user, props) {
     const page = await context.newPage();
-    page.on('pageerror', (err) => this.problems.push(err.stack));
+    watchProblems(page, this.problems);
     page.sockets = watchSockets(page);
     await page.exposeFunction('getToken', () => this.w.token(user));
     await page.goto(`http://127.0.0.1:${this.server.address().port}/`);
@@ -174,6 +174,13 @@ export async function say(page, text) {
 /** All that is shown, in its order. */
 export const shown = (page) =>
   page.locator('.pgpush-content').allTextContents();
+
+/** Who pauses is not typing any more: they go on until it is seen. */
+export const seesTyping = (page, text, ...typing) =>
+  until(async () => {
+    for (const other of typing) await field(other).press('x');
+    return (await page.getByText(text).count()) > 0;
+  }, String(text));
 
 /** So many others are online. */
 export const seesOnline = (page, n) =>
