@@ -237,7 +237,7 @@ test('who is online: asked once, then told; unknown while cut', async () => {
   );
 });
 
-/** Nobody, him, nobody: however short it is, and whenever one looks. */
+/** Nobody, him, nobody: whenever one looks, if the page draws it at all. */
 const seesComeAndGo = async (page, user, doIt) => {
   await is(page, 't', []);
   await page.evaluate(() => {
@@ -272,13 +272,13 @@ test('typing is told, repeated seldom, and ends by itself', async () => {
   assert.equal(await a.evaluate(() => window.setTypings.size), 1);
 
   // One who says no more.
-  await show(b, ['Status', { label: 'status' }], typing(150));
+  await show(b, ['Status', { label: 'status' }], typing(2000));
   await seesComeAndGo(b, CLIENT, () =>
     w.signal(ROOM, 'order_typing', { orderId: ORDER, userId: CLIENT, isTyping: true }));
 });
 
 test('typing ends when its component goes, or no key is pressed', async () => {
-  const typing = ['Typing', { label: 't', room: ROOM, idle: 100 }];
+  const typing = ['Typing', { label: 't', room: ROOM, idle: 2000 }];
   const a = await open(CLIENT, typing, ['Room', { label: 'a', room: ROOM }]);
   const b = await open(PERFORMER, ['Typing', { label: 't', room: ROOM, expiry: 1e6 }],
     ['Room', { label: 'a', room: ROOM }]);
