@@ -97,8 +97,9 @@ COMMENT ON FUNCTION
 -- Always a new one: it may be called by any admin, who must not change what
 -- another's table sends.
 --
--- A condition that is no longer SECURITY DEFINER would have pgpush's rights, and
--- so would another function of its name, whose arguments fit better.
+-- A condition that is no longer SECURITY DEFINER would have pgpush's rights.
+-- Another function of its name, whose arguments fit better, would be called in
+-- its place, and get the rows: so it must be the only one.
 -- When something that the function names is there no more, it goes on without
 -- names, and says then what is wrong.
 --
@@ -118,7 +119,7 @@ DECLARE
   ask  text;
 BEGIN
   IF condition IS NOT NULL THEN
-    SELECT format($q$IF (SELECT bool_and(prosecdef) FROM pg_proc
+    SELECT format($q$IF (SELECT count(*) = 1 AND bool_and(prosecdef) FROM pg_proc
       WHERE proname = %L AND pronamespace = %L::regnamespace) IS NOT TRUE THEN
     RAISE undefined_function;
   END IF;
@@ -240,8 +241,15 @@ BEGIN
       SELECT FROM pg_proc
        WHERE oid = to_regprocedure(format('%I.%I(anyelement,anyelement)', schema, condition))
          AND prosecdef)$$, $$(
-      SELECT bool_and(prosecdef) FROM pg_proc WHERE proname = condition
+      SELECT count(*) = 1 AND bool_and(prosecdef) FROM pg_proc
+        WHERE proname = condition
         AND pronamespace = to_regnamespace(quote_ident(schema))) IS NOT TRUE$$),
+    ('pgpush.passing(text, text, text, text)', 'is gone or no longer SECURITY',
+      'is gone, not the only one of its name, or no longer SECURITY'),
+    -- One of other arguments would stand for another function of its name.
+    ('pgpush.held_send(bigint[])', 'to_regprocedure(h.render) AND p.prosecdef',
+      $$to_regprocedure(h.render) AND p.prosecdef
+          AND p.proargtypes[0] = 'jsonb'::regtype AND p.pronargs = 1$$),
     ('pgpush.attach(regclass, text, jsonb, text[], text, boolean, boolean)',
       'EXECUTE FUNCTION pgpush.capture(%s)',
       'EXECUTE FUNCTION pgpush.%I(%s)'),

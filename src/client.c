@@ -79,6 +79,7 @@ struct request {
 	enum request_type	 type;
 	bool			 is_void;	/* rights changed meanwhile */
 	bool			 is_join;	/* others wait for it */
+	bool			 is_held;	/* handlers are being loaded */
 	uint64_t		 revokes;	/* ever, as it was sent */
 	struct command		 cmd;		/* owned */
 	char			*room;		/* owned; of a send, or NULL */
@@ -434,9 +435,11 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 			since = kept;
 			epoch = kept_epoch;
 		}
-		/* One position for all rooms cannot go back for one. */
-		if (d->merged)
+		/* One position for all rooms cannot move for one. */
+		if (d->merged) {
 			since = -1;
+			epoch = NULL;
+		}
 		m = member_join(s, room, since, epoch);
 		free(kept_epoch);
 	}
@@ -900,6 +903,17 @@ request_allow(struct session *s, struct command *cmd, const char *room)
 	free(ctx);
 }
 
+/* Who has seen a handler registered finds it: wait until it is loaded. */
+static void
+request_hold(struct session *s, struct command *cmd)
+{
+	struct request	*q = request_new(s, REQUEST_SEND, cmd);
+
+	request_begin(q);
+	request_set_join(q);
+	q->is_held = true;
+}
+
 static void
 client_send(struct session *s, struct command *cmd)
 {
@@ -914,6 +928,10 @@ client_send(struct session *s, struct command *cmd)
 	}
 	if (client_of(s)->requests >= REQUESTS_MAX) {
 		refuse(s, cmd->ref, "too_many", "too many commands waiting");
+		return;
+	}
+	if (handler_is_loading()) {
+		request_hold(s, cmd);
 		return;
 	}
 	h = handler_find(cmd->event);
@@ -950,6 +968,25 @@ client_send(struct session *s, struct command *cmd)
 		q->cmd.key = NULL;
 	}
 	request_send(q);
+}
+
+void
+client_loaded(void)
+{
+	struct request	*q, *next;
+	struct command	 cmd;
+
+	for (q = TAILQ_FIRST(&requests); q != NULL; q = next) {
+		next = TAILQ_NEXT(q, entry);
+		if (!q->is_held)
+			continue;
+		cmd = q->cmd;
+		memset(&q->cmd, 0, sizeof(q->cmd));
+		if (!request_is_stale(q))
+			client_send(q->session, &cmd);
+		command_free(&cmd);
+		request_end(q);
+	}
 }
 
 /* Commands */

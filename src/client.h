@@ -43,6 +43,9 @@ void	 client_tick(struct session *s);
 /* The connection is over, and with it the session. */
 void	 client_close(struct session *s);
 
+/* handler_is_loading has ended: sends that wait for it go on. */
+void	 client_loaded(void);
+
 /* From the hub; see struct hub_ops. */
 void	 client_revoked(const char *room, const char *user);
 void	 client_kicked(struct session *s);

@@ -45,6 +45,8 @@ static int64_t			 last_batch_ms;
 static struct handler		*handlers;
 static size_t			 nhandlers;
 static bool			 loaded;
+static unsigned int		 loading;	/* reads under way */
+static void			(*on_loaded)(void);
 
 static const struct pg_stmt handle_stmt = { "handle",
 	"SELECT n, answer FROM pgpush.handle($1::jsonb) ORDER BY n", 1 };
@@ -78,6 +80,8 @@ on_rules(void *arg, const struct pg_result *res)
 	int		 i;
 
 	(void)arg;
+	if (res == NULL)
+		return;
 	if (!pg_ok(res)) {
 		pg_reset(pg, "cannot load the handlers");
 		return;
@@ -93,12 +97,15 @@ on_rules(void *arg, const struct pg_result *res)
 		h->grant = pg_true(res, i, 3);
 	}
 	loaded = true;
+	if (--loading == 0)
+		on_loaded();
 }
 
 void
 handler_reload(void)
 {
-	(void)pg_send(pg, &rules_stmt, NULL, on_rules, NULL);
+	if (pg_send(pg, &rules_stmt, NULL, on_rules, NULL) == 0)
+		loading++;
 }
 
 const struct handler *
@@ -310,6 +317,8 @@ on_down(void *arg)
 {
 	(void)arg;
 	loaded = false;
+	loading = 0;
+	on_loaded();
 	start_timer(0);
 }
 
@@ -317,7 +326,7 @@ static const struct pg_ops pg_ops = { on_up, on_down, NULL };
 
 void
 handler_init(struct event_base *base, const struct config *config,
-    struct feed *f)
+    struct feed *f, void (*when_loaded)(void))
 {
 	struct pg_settings	set = { "handlers", config->database,
 	    config->reconnect_min_ms, config->reconnect_max_ms,
@@ -325,6 +334,7 @@ handler_init(struct event_base *base, const struct config *config,
 
 	cfg = config;
 	feed = f;
+	on_loaded = when_loaded;
 	batch_timer = clock_new(base, on_timer, NULL);
 	pg = pg_new(base, &set, &pg_ops, NULL);
 }
@@ -345,6 +355,12 @@ bool
 handler_is_up(void)
 {
 	return loaded;
+}
+
+bool
+handler_is_loading(void)
+{
+	return loading > 0;
 }
 
 int

@@ -30,13 +30,18 @@ struct handler {
  */
 typedef void	(*handler_done)(void *arg, const char *answer);
 
-/* cfg and feed outlive the module. */
+/*
+ * cfg and feed outlive the module.  loaded is called when handler_is_loading
+ * ends: the rules are there, or the connection is not.
+ */
 void	 handler_init(struct event_base *base, const struct config *cfg,
-	    struct feed *feed);
+	    struct feed *feed, void (*loaded)(void));
 void	 handler_exit(void);
 
 /* Rules are loaded and calls can be made. */
 bool	 handler_is_up(void);
+/* They are being loaded, so what handler_find says may be old. */
+bool	 handler_is_loading(void);
 int	 handler_backend(void);
 /* No call is waiting or under way. */
 bool	 handler_is_idle(void);

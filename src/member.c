@@ -838,17 +838,19 @@ struct member *
 member_join(struct session *s, const char *room, int64_t since,
     const char *epoch)
 {
-	int64_t		 position = feed_position(feed);
-	bool		 foreign, behind = false;
+	int64_t		 position = feed_position(feed), at = position;
+	bool		 foreign;
 	struct member	*m;
 
+	/* One position for all: who is ahead of us is so in every room. */
 	if (session_dialect(s)->merged)
-		behind = member_at(s) < position;
+		at = member_at(s);
 	foreign = epoch != NULL && strcmp(epoch, feed_epoch(feed)) != 0;
-	m = room_join(room, s, since < 0 || foreign ? position : since,
-	    position);
+	if (since < 0 || foreign)
+		since = at > position ? at : position;
+	m = room_join(room, s, since, position);
 	m->reset = foreign;
-	m->behind = behind || m->last < position;
+	m->behind = at < position || since < position;
 	return m;
 }
 

@@ -565,7 +565,7 @@ start_modules(const struct token_keys *keys)
 	query = pg_new(loop, &set, &query_ops, NULL);
 	member_init(loop, cfg, feed);
 	hub_init(cfg, &hub_ops);
-	handler_init(loop, cfg, feed);
+	handler_init(loop, cfg, feed, client_loaded);
 	presence_init(loop, query, node);
 	client_init(cfg, feed, query, keys);
 	sse_init(feed);

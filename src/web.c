@@ -26,7 +26,8 @@
 
 #define TOKEN_MAX	8192		/* in the query, bytes */
 #define RETRY_MS	5000		/* for who is not let in */
-#define EXTRA_MS	5000		/* over a handler's own limit */
+#define EXTRA_MS	4000		/* over a handler's own limit; less
+					 * than when it is given up */
 
 static const struct config	*cfg;
 static const struct token_keys	*keys;

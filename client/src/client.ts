@@ -24,7 +24,7 @@ import {
 const AGAIN_MS = 500;
 
 /** Said by the client itself; an event of the daemon does not use them. */
-const OWN = new Set(['status', 'welcome', 'error', 'event']);
+const OWN = new Set(['status', 'welcome', 'error', 'event', 'stale']);
 
 export class PushClient implements Client {
   status: Status = 'idle';
@@ -49,7 +49,11 @@ export class PushClient implements Client {
       frame: (frame) => this.#frame(frame),
       down: (code) => this.#down(code),
       fatal: (code, message) => this.#fatal(new PushError(code, message)),
-      rooms: () => this.#rooms.wanted(),
+      poll: () => {
+        const rooms = this.#rooms.wanted();
+        this.#handlers.emit('stale', rooms);
+        return options.poll?.fetch?.(rooms);
+      },
     });
     this.#connector = connector;
     this.#rooms = new Directory({

@@ -45,7 +45,8 @@ export interface ConnectorEvents {
   down(code: number): void;
   /** Coming back makes no sense. */
   fatal(code: string, message: string): void;
-  rooms(): string[];
+  /** There has been no link for a while: the lists are to be fetched. */
+  poll(): Promise<void> | undefined;
 }
 
 export class Connector {
@@ -85,7 +86,9 @@ export class Connector {
       () => this.send({ type: 'ping' }),
       () => this.#lost(LOST, ''),
     );
-    this.#poller = options.poll ? new Poller(options.poll, on.rooms) : null;
+    this.#poller = options.poll
+      ? new Poller(() => on.poll(), options.poll.interval)
+      : null;
   }
 
   get up(): boolean {

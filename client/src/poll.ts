@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: ISC
-// The last resort: the application fetches its own lists now and then. One
-// fetch at a time, and none while the browser has no network.
+// The last resort: the application is told to fetch its own lists, now and then.
+// One fetch at a time, and none while the browser has no network.
 
 import { isOffline } from './page.js';
 import { later, type Timer } from './timer.js';
-import type { Options } from './types.js';
 
 const INTERVAL_MS = 15_000;
 
@@ -14,8 +13,8 @@ export class Poller {
   #timer: Timer;
 
   constructor(
-    readonly options: NonNullable<Options['poll']>,
-    readonly rooms: () => string[],
+    readonly fetch: () => Promise<void> | undefined,
+    readonly interval = INTERVAL_MS,
   ) {}
 
   start(): void {
@@ -33,16 +32,13 @@ export class Poller {
     if (!this.#fetching && !isOffline()) {
       this.#fetching = true;
       try {
-        await this.options.fetch(this.rooms());
+        await this.fetch();
       } catch {
         // It is tried again anyway, and the status says polling.
       }
       this.#fetching = false;
     }
     clearTimeout(this.#timer);
-    if (this.on)
-      this.#timer = later(this.options.interval ?? INTERVAL_MS, () =>
-        this.#run(),
-      );
+    if (this.on) this.#timer = later(this.interval, () => this.#run());
   }
 }

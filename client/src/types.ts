@@ -38,10 +38,13 @@ export interface Options {
   sendTimeout?: number;
   /** In the order in which they are tried; both by default. */
   transports?: TransportName[];
-  /** When nothing connects: fetch what these rooms show, now and then. */
+  /**
+   * When nothing connects: `stale` is told now and then, and what these rooms
+   * show may be fetched here.
+   */
   poll?: {
     interval?: number;
-    fetch: (rooms: string[]) => Promise<void>;
+    fetch?: (rooms: string[]) => Promise<void>;
   };
   /** In place of the global ones. */
   WebSocket?: typeof WebSocket;
@@ -115,6 +118,8 @@ export interface Client {
   on(event: 'welcome', handler: Handler<Welcome>): () => void;
   on(event: 'error', handler: Handler<PushError>): () => void;
   on(event: 'event', handler: Handler<Inspected>): () => void;
+  /** Nothing comes by itself: fetch what is shown. With the rooms' names. */
+  on(event: 'stale', handler: Handler<string[]>): () => void;
   /** An event by its name, in whatever room or in none. */
   on(event: string, handler: Handler): () => void;
   connect(): void;

@@ -93,9 +93,9 @@ test('microphone and camera off are seen at the other side; a camera comes later
   await button(a, 'Turn the camera on').click();
   await seesTheOther(b);
   await button(a, 'Mute the microphone').click();
-  await talk(b).getByText('Olena is muted').waitFor();
+  await talk(b).getByText('microphone off').waitFor();
   await button(a, 'Unmute the microphone').click();
-  await talk(b).getByText('Olena is muted').waitFor({ state: 'detached' });
+  await talk(b).getByText('microphone off').waitFor({ state: 'detached' });
   await button(a, 'Turn the camera off').click();
   await talk(b).locator('.pgpush-avatar').waitFor();
 });

@@ -134,7 +134,7 @@ test('typing with names, reactions, presence and last seen', async () => {
   await message(b, 'hel').getByRole('button', { name: '👍, 1' }).click();
   await mark.waitFor({ state: 'detached' });
   await stage.close(b);
-  await a.getByText(/last seen Today/).waitFor();
+  await a.getByText(/last seen today/).waitFor();
 });
 
 test('a failed send is tried again; one whose answer was lost is one', async () => {
@@ -183,6 +183,8 @@ test('attachments: preview, progress, and there for the other', async () => {
   api.hold = new Promise((resolve) => { release = resolve; });
   await say(a, 'once with files');
   await a.getByRole('progressbar', { name: 'Uploading' }).waitFor();
+  // It is shown before it is there.
+  await message(a, 'once with files').getByAltText('dot.png').waitFor();
   api.hold = null;
   release();
   for (const page of [a, b]) {
@@ -191,6 +193,67 @@ test('attachments: preview, progress, and there for the other', async () => {
     assert.equal(await page.getByText('wrong.txt').count(), 0);
     assert.equal(await page.getByRole('article').count(), 1);
   }
+});
+
+test('files are pasted, and dropped anywhere in the chat', async () => {
+  const [a, b] = await openBoth(await newOrder());
+  const give = (e, [type, name]) => {
+    const data = new DataTransfer();
+    data.items.add(new File(['text'], name, { type: 'text/plain' }));
+    const how = { bubbles: true, cancelable: true };
+    const event = type === 'paste'
+      ? new ClipboardEvent(type, { clipboardData: data, ...how })
+      : new DragEvent(type, { dataTransfer: data, ...how });
+    // False: the browser does not do with it what it else would.
+    return e.dispatchEvent(event);
+  };
+  const to = async (locator, type, name) =>
+    assert.equal(await locator.evaluate(give, [type, name]), false, type);
+  await to(field(a), 'paste', 'pasted.txt');
+  await to(a.getByRole('log'), 'dragover', 'dropped.txt');
+  await to(a.getByRole('log'), 'drop', 'dropped.txt');
+  await a.getByRole('button', { name: 'Remove dropped.txt' }).waitFor();
+  await field(a).press('Enter');
+  for (const name of ['pasted.txt', 'dropped.txt'])
+    await b.locator('[data-id]').getByRole('link', { name }).waitFor();
+});
+
+test('a list that grows before it is told of its scrolling stays at its end', async () => {
+  const order = await newOrder();
+  for (let i = 0; i < 40; i++) await write(order, `old ${i}`);
+  const a = await open(CLIENT, order);
+  await isStatus(a, 'online');
+  const log = a.getByRole('log');
+  const gap = () => log.evaluate((l) => l.scrollHeight - l.scrollTop - l.clientHeight);
+  await until(async () => (await gap()) < 2, 'at the end');
+  // As a picture would that comes between our scrolling and the event of it.
+  await log.evaluate((l) => {
+    l.lastElementChild.style.minHeight = '400px';
+    l.dispatchEvent(new Event('scroll'));
+  });
+  await write(order, 'next');
+  await message(a, 'next').waitFor();
+  await until(async () => (await gap()) < 2, 'at the end still');
+});
+
+test('where nothing connects the chat and the bell fetch now and then', async () => {
+  const order = await newOrder();
+  await write(order, 'before');
+  proxy.refusing = true;
+  const a = await open(CLIENT, order, { bell: true, poll: { interval: 50 } });
+  await isStatus(a, 'not live');
+  await message(a, 'before').waitFor();
+  await write(order, 'meanwhile');
+  await message(a, 'meanwhile').waitFor();
+  await notify(w, CLIENT, 'polled', order);
+  await a.locator('.pgpush-bell-list', { hasText: 'polled' })
+    .waitFor({ state: 'attached' });
+  await say(a, 'by the API');
+  await a.locator('[data-id]', { hasText: 'by the API' }).waitFor();
+  proxy.refusing = false;
+  await isStatus(a, 'online');
+  assert.equal(await a.getByRole('article').count(), 3);
+  assert.deepEqual(await doubles(a), []);
 });
 
 test('a reader further up is not pulled down; the divider', async () => {
@@ -507,7 +570,7 @@ const PAIRS = [
   ['dim', 'bg'], ['dim', 'soft'], ['dim', 'mine'], ['dim', 'theirs'],
   ['accent', 'bg'], ['accent', 'mine'], ['on-accent', 'accent'],
   ['bad', 'bg'], ['bad', 'mine'], ['bad', 'soft'], ['on-bad', 'bad'],
-  ['good', 'bg'], ['on-good', 'good'], ['warn', 'bg'], ['warn', 'warn-bg'],
+  ['good', 'bg'], ['on-good', 'good'], ['warn', 'bg'],
   ['client', 'bg'], ['client', 'theirs'], ['performer', 'bg'],
   ['performer', 'theirs'], ['moderator', 'bg'], ['moderator', 'theirs'],
 ];

@@ -77,7 +77,21 @@ test('who is there: the two see the moderator from when there is one', async () 
     await page.getByRole('list', { name: 'In this chat' }).getByText('Iryna').waitFor();
   }
   await stage.close(c);
-  for (const page of [a, b]) await page.getByText(/last seen Today/).waitFor();
+  for (const page of [a, b]) await page.getByText(/last seen today/).waitFor();
+});
+
+test('on the smallest phone there is room for messages', async () => {
+  const dispute = await newDispute('The logo is late. '.repeat(10));
+  const a = await open(CLIENT, dispute, {}, { viewport: { width: 320, height: 480 } });
+  await a.getByText('A moderator reads everything').waitFor();
+  const box = (locator) => locator.evaluate((e) => {
+    const { top, bottom } = e.getBoundingClientRect();
+    return { top, bottom };
+  });
+  const log = await box(a.getByRole('log'));
+  assert.ok(log.bottom - log.top >= 80, `${log.bottom - log.top} pixels`);
+  const composer = await box(field(a));
+  assert.ok(composer.bottom <= 480, `it ends at ${composer.bottom}`);
 });
 
 test('the status is live, and a resolved dispute is closed for all', async () => {

@@ -114,6 +114,26 @@ test('PostgreSQL is stopped, and started', async () => {
   await agree(chat);
 });
 
+test('what no event told is fetched after a reset', async () => {
+  const chat = await openBoth();
+  const { orderId, a, b, said } = chat;
+  await talk(chat, a, 2);
+  // As after a failover to another cluster, which has lost the end of the log.
+  said.push('once untold');
+  await w.does('root', {
+    text: `ALTER TABLE messages DISABLE TRIGGER USER;
+           INSERT INTO messages (order_id, sender_id, receiver_id, content)
+           VALUES (%s, %s, %s, %s);
+           ALTER TABLE messages ENABLE TRIGGER USER;
+           UPDATE pgpush.epoch SET timeline = 'another' RETURNING 1`,
+    args: [orderId, CLIENT, PERFORMER, said.at(-1)],
+  });
+  await w.does('restart');
+  await agree(chat);
+  await talk(chat, b, 2);
+  await agree(chat);
+});
+
 test('WebSocket is forbidden in the middle: it goes on by the fallback', async () => {
   const chat = await openBoth();
   const { a, b } = chat;

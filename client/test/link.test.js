@@ -275,10 +275,13 @@ test('polling when nothing connects, until something does', async () => {
       },
     },
   });
+  const stale = [];
+  client.on('stale', (rooms) => stale.push(rooms));
   const room = client.room('open:polled').join();
   const heard = record(room);
   await until(() => client.status === 'polling' && asked.length >= 4);
   assert.deepEqual(asked.at(-1), ['open:polled']);
+  assert.deepEqual(stale, asked);
   await w.count('open:polled', 1, 1);
   proxy.refusing = false;
   await online(client);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
-// The example of the README is run as it stands there, but for its addresses,
-// and that it says when it is in the room.
+// The examples of the README are run as they stand there, but for their
+// addresses, and that they say when they are in the room.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -12,6 +12,8 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { chromium } from 'playwright-core';
+import { CHROMIUM } from './chromium.js';
 import { finishWorlds, makeWorld, until } from './lib.js';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
@@ -36,23 +38,53 @@ after(async () => {
   await finishWorlds();
 });
 
-/** An API that does what any would: it writes a row. */
-async function startApi() {
-  const server = createServer(async (req, res) => {
-    let body = '';
-    for await (const chunk of req) body += chunk;
-    assert.equal(req.url, `/api/orders/${ORDER}/messages`);
-    const { id } = JSON.parse(atob(req.headers.authorization.split('.')[1]));
-    const other = id === CLIENT ? PERFORMER : CLIENT;
-    await w.does('api', {
-      text: `INSERT INTO messages (order_id, sender_id, receiver_id, content)
-             VALUES (%s, %s, %s, %s)`,
-      args: [ORDER, id, other, JSON.parse(body).content],
-    });
-    res.writeHead(201).end('{}');
-  }).listen(0, '127.0.0.1');
+/** An API that does what any would: it lets one in, and writes a row. */
+async function answer(req) {
+  let json = '';
+  for await (const chunk of req) json += chunk;
+  const body = JSON.parse(json);
+  if (req.url === '/api/login') {
+    const isClient = body.email === 'client@demo.test';
+    return { token: await w.token(isClient ? CLIENT : PERFORMER) };
+  }
+  assert.equal(req.url, `/api/orders/${ORDER}/messages`);
+  const { id } = JSON.parse(atob(req.headers.authorization.split('.')[1]));
+  const other = id === CLIENT ? PERFORMER : CLIENT;
+  await w.does('api', {
+    text: `INSERT INTO messages (order_id, sender_id, receiver_id, content)
+           VALUES (%s, %s, %s, %s)`,
+    args: [ORDER, id, other, body.content],
+  });
+  return {};
+}
+
+const startApi = () =>
+  listen(async (req, res) => {
+    res.setHeader('Access-Control-Allow-Origin', '*');
+    res.setHeader('Access-Control-Allow-Headers', '*, Authorization');
+    if (req.method === 'OPTIONS') res.end();
+    else res.end(JSON.stringify(await answer(req)));
+  });
+
+async function listen(handle) {
+  const server = createServer(handle).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return server;
+}
+
+/** The first block of that language, with the addresses of this test. */
+function example(language, api) {
+  const [, code] = new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(
+    readFileSync(here('../README.md'), 'utf8'),
+  );
+  const say = language === 'js' ? 'console.log' : 'show';
+  const adapted = code
+    .replace('ws://127.0.0.1:8081', `ws://127.0.0.1:${w.port}`)
+    .replace('http://127.0.0.1:8080', `http://127.0.0.1:${api.address().port}`)
+    .replace('0d000000-0000-4000-8000-000000000001', ORDER)
+    // What is written before both are in the room they do not see.
+    .replace("room.on('reset'", `room.on('joined', () => ${say}('(in)'));\n$&`);
+  return { code, adapted };
 }
 
 function start(token) {
@@ -68,15 +100,7 @@ function start(token) {
 
 test('the example of the README works when it is pasted', async () => {
   const api = await startApi();
-  const [, code] = /```js\n([^]*?)```/.exec(
-    readFileSync(here('../README.md'), 'utf8'),
-  );
-  const adapted = code
-    .replace('ws://127.0.0.1:8081', `ws://127.0.0.1:${w.port}`)
-    .replace('http://127.0.0.1:8080', `http://127.0.0.1:${api.address().port}`)
-    .replace('0d000000-0000-4000-8000-000000000001', ORDER)
-    // What is written before both are in the room they do not see.
-    .replace("room.on('reset'", "room.on('joined', () => console.log('(in)'));\n$&");
+  const { code, adapted } = example('js', api);
   assert.ok(code.trim().split('\n').length <= 24);
   writeFileSync(path.join(folder, 'example.mjs'), adapted);
   const [a, b] = [CLIENT, PERFORMER].map(async (id) => start(await w.token(id)));
@@ -93,6 +117,38 @@ test('the example of the README works when it is pasted', async () => {
     assert.equal(status, 0);
   }
   api.close();
+});
+
+test('the page of the README works when it is served as it is', async () => {
+  const api = await startApi();
+  const { adapted } = example('html', api);
+  const site = await listen((req, res) => {
+    const { pathname } = new URL(req.url, 'http://site');
+    if (pathname === '/') {
+      res.setHeader('Content-Type', 'text/html');
+      res.end(adapted);
+    } else if (pathname.endsWith('.js')) {
+      res.setHeader('Content-Type', 'text/javascript');
+      res.end(readFileSync(path.join(folder, pathname)));
+    } else res.writeHead(404).end();
+  });
+  const browser = await chromium.launch(CHROMIUM);
+  try {
+    const pages = [await browser.newPage(), await browser.newPage()];
+    for (const [i, hash] of ['', '#performer'].entries()) {
+      await pages[i].goto(`http://127.0.0.1:${site.address().port}/${hash}`);
+      await pages[i].getByText('(in)').waitFor();
+    }
+    for (const [i, text] of ['from the one', 'from the other'].entries()) {
+      await pages[i].getByPlaceholder('Message').fill(text);
+      await pages[i].getByPlaceholder('Message').press('Enter');
+      for (const page of pages) await page.getByText(text).waitFor();
+    }
+  } finally {
+    await browser.close();
+    site.close();
+    api.close();
+  }
 });
 
 test('the examples for React name what there is', async () => {

@@ -16,6 +16,7 @@ import { reactionRoutes } from './reactions.js';
 export function createApi(app) {
   const router = Router();
 
+  router.use(allowNeighbours);
   router.get('/health', async (req, res) => {
     await app.db.query('SELECT 1');
     res.json({ ok: true });
@@ -39,6 +40,20 @@ export function createApi(app) {
   });
   router.use(errorHandler);
   return router;
+}
+
+/** A page that is tried on this machine may ask from a port of its own. */
+function allowNeighbours(req, res, next) {
+  const origin = req.get('origin') ?? '';
+  res.vary('Origin');
+  if (!/^http:\/\/(localhost|127\.0\.0\.1)(:\d+)?$/.test(origin)) return next();
+  res.set('Access-Control-Allow-Origin', origin);
+  if (req.method !== 'OPTIONS') return next();
+  res.set({
+    'Access-Control-Allow-Methods': 'GET, POST, PUT, PATCH, DELETE',
+    'Access-Control-Allow-Headers': 'Authorization, Content-Type',
+  });
+  res.status(204).end();
 }
 
 /** Uploads are parsed after the user is known, with a limit of their own. */

@@ -8,7 +8,7 @@ import {
   DESKTOP, field, fits, isOnline, message, paneOf, PHONE, seesTyping, shoot,
   texts, useBrowser, write, writeOne,
 } from './browser.js';
-import { makeOrder, PNG, request, until } from './lib.js';
+import { BASE, makeOrder, PNG, request, until } from './lib.js';
 
 const use = useBrowser();
 const { pool } = use;
@@ -422,4 +422,32 @@ test('by keyboard alone', async () => {
   await dialog.waitFor({ state: 'hidden' });
   await press(page.getByRole('button', { name: 'Log out' }), 'Enter');
   await pick.waitFor();
+});
+
+test('where nothing connects the page asks again and again', async () => {
+  const { w } = use;
+  const page = await use.open([]);
+  await page.routeWebSocket('**/ws', (socket) => socket.close());
+  await page.route('**/events*', (route) => route.abort());
+  await page.evaluate(({ token, ...user }) => {
+    sessionStorage.setItem('pgpush-demo.0', JSON.stringify({ token, user }));
+  }, w.client);
+  await page.goto(`${BASE}/#order/${w.order.id}`);
+  await page.reload();
+  await page
+    .locator('.connection[data-status="polling"]')
+    .waitFor({ state: 'attached' });
+  const view = page.locator('.view');
+  for (const content of ['polled', 'polled again']) {
+    await request(w.performer, 'POST', `/api/orders/${w.order.id}/messages`, { content });
+    await message(view, content).waitFor();
+  }
+  await page.getByRole('button', { name: /^Notifications, \d unread/ }).waitFor();
+  await write(view, 'written all the same');
+  await view.locator('[data-id]', { hasText: 'written all the same' }).waitFor();
+  const status = page.getByRole('combobox', { name: 'Order status' });
+  await request(w.performer, 'PATCH', `/api/orders/${w.order.id}/status`, {
+    status: 'completed',
+  });
+  await until(async () => (await status.inputValue()) === 'completed', 'status');
 });

@@ -5,6 +5,7 @@ It behaves as pgpush-protocol(7) asks, but for one thing: it drops nothing.
 Whatever arrives is recorded, also what it has had, to be judged later.
 """
 
+import collections
 import json
 import random
 
@@ -38,6 +39,7 @@ class Client:
         self.resets = []            # (room, when, pos, epoch, id, epoch)
         self.resumes = []           # (room, when, pos, start, epoch)
         self.notes = []             # what must not happen
+        self.did = collections.deque(maxlen=300)    # (when, conn, what)
         self.disorder = []          # (conn, room, id, larger id before it)
 
     # -- coming and going
@@ -45,6 +47,9 @@ class Client:
     def note(self, text, *args):
         self.notes.append("client %d conn %d daemon %s: %s" % (self.number,
             self.conn, self.daemon, text % args))
+
+    def log(self, text, *args):
+        self.did.append((self.crowd.now(), self.conn, text % args))
 
     def home(self):
         return self.number % len(self.crowd.ports)
@@ -68,6 +73,7 @@ class Client:
         self.link.hello = None if token else dict(type="auth",
             token=self.token, **({"since": own.pos, "epoch": own.epoch}
             if own else {}))
+        self.log("to daemon %d, since %s", self.daemon, own and own.pos)
         self.crowd.watch(self)
         self.later(TRY, lambda: self.live or self.cut(0.1))
 
@@ -84,6 +90,7 @@ class Client:
         """Away, without a word unless goodbye; and back after a delay."""
         if self.link is None:
             return
+        self.log("cut")
         self.crowd.unwatch(self)
         if goodbye:
             self.link.goodbye()
@@ -107,6 +114,7 @@ class Client:
         elif end.code not in (1001, 1005, 1012):
             self.note("closed with %s %s", end.code, end.reason)
         self.crowd.count("closed %s" % (end.code or "without a word"))
+        self.log("closed %s %s", end.code, end.reason)
         self.cut(delay)
 
     # -- what comes
@@ -141,6 +149,7 @@ class Client:
         self.note("an unknown frame %s", f)
 
     def got_welcome(self, f):
+        self.log("%s", f)
         self.live = True
         self.epoch = f["epoch"]
         if f["rooms"] != [self.own]:
@@ -164,6 +173,7 @@ class Client:
             if not now.ids:
                 self.resumes.append((room.name, self.crowd.now(), now.pos,
                     now.start, now.epoch))
+        self.log("%s", frame)
         self.link.send(**frame)
 
     def entered(self, room, ident):
@@ -189,6 +199,7 @@ class Client:
             self.waiting = False
             self.got_at(f)
             return
+        self.log("%s", f)
         room = self.rooms.get(ref)
         if room is None:
             self.note("a reply to nothing: %s", f)
@@ -214,6 +225,7 @@ class Client:
 
     def got_left(self, f):
         room = self.rooms[f["room"]]
+        self.log("%s", f)
         self.crowd.count("left")
         if room.state == LEAVING:
             return
@@ -251,6 +263,7 @@ class Client:
         room = self.rooms[f["room"]]
         now = room.now
         room.odd = None
+        self.log("at %d in %s: %s", now.pos, now.epoch, f)
         self.epoch = f["epoch"]
         self.resets.append((room.name, self.crowd.now(), now.pos, now.epoch,
             f["id"], f["epoch"]))
@@ -282,6 +295,7 @@ class Client:
         """Read nothing for a while."""
         if self.link is None or self.stalled:
             return
+        self.log("reads nothing for %.1f s", seconds)
         self.stalled = True
         self.crowd.rewatch(self)
         self.later(seconds, self.go_on)
@@ -298,6 +312,7 @@ class Client:
             return
         room.state = LEAVING
         room.asked = self.crowd.now()
+        self.log("leaves %s", room.name)
         self.link.send(type="leave", room=room.name, ref=room.name)
         self.crowd.rewatch(self)
 

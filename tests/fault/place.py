@@ -156,7 +156,7 @@ class Place:
         return self.until("an empty outbox", 60, lambda: not self.root(
             "SELECT FROM pgpush.outbox LIMIT 1"))
 
-    def settle(self, limit=90):
+    def settle(self, limit=180):
         """All clients are in all their rooms; who is not, if not."""
         self.crowd.tell("settle")
         if self.crowd.answer(limit, "settle"):
@@ -175,6 +175,12 @@ class Place:
 
     def memory(self):
         return self.daemons[0].rss_kb()
+
+    def show_logs(self):
+        for d in self.daemons:
+            say("log of %s:", d.name)
+            for line in d.tail(60).splitlines():
+                say("%s", line)
 
     def close(self):
         """What was wrong with the end of the daemons."""

@@ -88,6 +88,8 @@ class StreamClient(Client):
             self.go_on_from(room)
         self.top = self.cursor[1] if self.cursor else 0
         self.heard = self.crowd.now()
+        self.log("to daemon %d, since %s, in %s", self.daemon, self.cursor,
+            [r.name for r in self.asked])
         self.link = EventLink(self.crowd.ports[self.daemon],
             [r.name for r in self.asked if r.name != self.own], self.token,
             self.cursor and "%s.%d" % self.cursor, self.rcvbuf)
@@ -193,6 +195,7 @@ class StreamClient(Client):
         self.cursor = cursor
 
     def got_welcome(self, f):
+        self.log("%s", f)
         self.live = True
         self.session = f["session"]
         self.epoch = f["epoch"]
@@ -267,6 +270,7 @@ class StreamClient(Client):
 
     def got_left(self, f):
         room = self.rooms[f["room"]]
+        self.log("%s", f)
         self.crowd.count("left")
         if room.name in self.pending:
             self.pending[room.name].append(f)
@@ -283,12 +287,14 @@ class StreamClient(Client):
         if room.state != OUT or not self.live:
             return
         room.state = JOINING
+        self.log("joins %s", room.name)
         self.pending[room.name] = []
         Ask(self, lambda answer: self.joined(room, answer), type="join",
             room=room.name, ref=room.name)
 
     def joined(self, room, answer):
         waiting = self.pending.pop(room.name)
+        self.log("%s, %d frames waiting", answer, len(waiting))
         if answer is None or answer[0] != 200:
             # Whether it joined is not known.
             if answer is not None and answer[0] not in (404, 503):
@@ -319,6 +325,7 @@ class StreamClient(Client):
         if not self.live or room.name == self.own or room.state != IN:
             return
         self.sync()
+        self.log("leaves %s", room.name)
         room.state = LEAVING
         Ask(self, lambda answer: self.has_left(room, answer), type="leave",
             room=room.name, ref=room.name)

@@ -19,12 +19,17 @@ class Findings:
         self.lost = self.duplicated = self.reordered = 0
         self.leaked = self.deliveries = 0
         self.problems = []
-        self.shown = collections.Counter()
+        self.shown = collections.defaultdict(list)      # by kind
 
     def say(self, kind, text, *args):
-        self.shown[kind] += 1
-        if self.shown[kind] <= SHOWN:
-            print("# %s: %s" % (kind.upper(), text % args), flush=True)
+        if len(self.shown[kind]) < SHOWN:
+            self.shown[kind].append(text % args if args else text)
+            print("# %s: %s" % (kind.upper(), self.shown[kind][-1]),
+                flush=True)
+
+    def total(self):
+        return self.lost + self.duplicated + self.reordered + self.leaked \
+            + len(self.problems)
 
     def add_lost(self, text, *args):
         self.lost += 1
@@ -47,8 +52,7 @@ class Findings:
         self.say("problem", text, *args)
 
     def good(self):
-        return self.deliveries > 0 and not (self.lost or self.duplicated
-            or self.reordered or self.leaked or self.problems)
+        return self.deliveries > 0 and not self.total()
 
 
 class History:
@@ -118,8 +122,18 @@ class Judge:
         self.floors = floors            # [(when the purge began, floor)]
         self.needed = self.needless = 0
         self.kept = 0       # quiet rooms that a purge overtook, and not "at"
+        self.told = False   # what the first with a complaint did
 
     def client(self, record):
+        before = self.found.total()
+        self.compare(record)
+        if self.found.total() > before and not self.told:
+            self.told = True
+            for when, conn, text in record["did"]:
+                print("# client %d conn %d %.3f %s" % (record["number"], conn,
+                    when, text), flush=True)
+
+    def compare(self, record):
         self.record = record
         self.name = "client %d" % record["number"]
         for note in record["notes"]:

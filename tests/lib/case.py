@@ -23,6 +23,7 @@ import time
 import traceback
 
 from . import cluster as clusters
+from . import daemon as daemons
 from . import database, jwt, tap, web
 from .client import Client
 from .daemon import Daemon
@@ -182,10 +183,22 @@ def name_of(function):
     return " ".join(text.split("\n\n")[0].split())
 
 
+def show_logs(of):
+    """What these daemons wrote last, and their servers about our databases."""
+    ours = "@d%d_" % os.getpid()
+    for d in of:
+        tap.diag("log of the daemon at port %d:\n%s" % (d.port, d.tail()))
+    for cluster in {id(d.cluster): d.cluster for d in of}.values():
+        lines = [x for x in cluster.log().splitlines() if ours in x]
+        tap.diag("log of the server at port %d:\n%s" % (cluster.port,
+            "\n".join(lines[-20:])))
+
+
 def run_case(function, world):
     """One case; True if it passed."""
     before = tap._failed
     start = time.monotonic()
+    had = len(daemons.made)
     try:
         function(world)
     except Exception as e:
@@ -194,14 +207,16 @@ def run_case(function, world):
             where = traceback.extract_tb(e.__traceback__)
             here = [f for f in where
                 if f.filename == inspect.getfile(function)]
-            if here:
-                tap.diag("line %d: %s" % (here[-1].lineno, here[-1].line))
             tap.diag(e)
+            for f in here:
+                tap.diag("line %d: %s" % (f.lineno, f.line))
         else:
             tap.diag("".join(traceback.format_exception(e)))
     else:
         if tap._failed == before:
             tap.ok(True, name_of(function))
+    if tap._failed != before:
+        show_logs(([world.daemon] if world else []) + daemons.made[had:])
     if os.environ.get("PGPUSH_TEST_TIMES"):
         tap.diag("%.2f s" % (time.monotonic() - start))
     return tap._failed == before
@@ -243,8 +258,6 @@ def main(world=True, **how):
                 + shared.daemon.tail(80))
             shared.daemon.stop()
             shared.daemon.start()
-        elif not good:
-            tap.diag("log of the daemon:\n" + shared.daemon.tail())
     for left in list(_worlds):
         finish(left)
     status = tap.plan()

@@ -52,11 +52,35 @@ wal_retrieve_retry_interval = '100ms'
 # instead of UTC is wrong in every digit.
 
 
+_reserved = []          # sockets whose names are ports that we have chosen
+
+
+def reserve(port):
+    """Whether no other test has chosen it; none will while we live.
+
+    Between the choice and the bind, and while what listens there is stopped,
+    the port itself is free for anybody.
+    """
+    s = socket.socket(socket.AF_UNIX)
+    try:
+        s.bind("\0pgpush-test-port-%d" % port)
+    except OSError:
+        s.close()
+        return False
+    _reserved.append(s)
+    return True
+
+
 def free_port():
-    """A port nobody listens on, below the range for outgoing connections."""
+    """A port nobody listens on, below the range for outgoing connections.
+
+    It stays ours until this process ends.
+    """
     rng = random.Random(os.urandom(8))
     for _ in range(1000):
         port = rng.randrange(20000, 32000)
+        if not reserve(port):
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -120,7 +144,7 @@ class Cluster:
 
     def pg_ctl(self, *args):
         command = [os.path.join(self.bin, "pg_ctl"), "-D", self.data, "-s",
-            "-w", "-t", "60", "-l", os.path.join(self.dir, "postgres.log")]
+            "-w", "-t", "180", "-l", os.path.join(self.dir, "postgres.log")]
         run_quiet(command + list(args), "pg_ctl " + args[0])
 
     def stop(self, mode="fast"):

@@ -14,11 +14,13 @@ from .jwt import SECRET
 from .tap import Failed, diag
 from .web import request
 
-READY = 30.0            # seconds: sanitizers make a start slow
-STOP = 30.0
+READY = 60.0            # seconds: sanitizers make a start slow
+STOP = 60.0
 
 REPORT = re.compile(r"ERROR: \w*Sanitizer|SUMMARY: \w*Sanitizer"
     r"|: runtime error: |WARNING: \w*Sanitizer")
+ASKED = re.compile(r'\bconn=(\d+) method="GET" path="/(?:readyz|healthz)"')
+CONN = re.compile(r"\bconn=(\d+) ")
 
 
 def die_with_parent():
@@ -26,10 +28,14 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+made = []               # all daemons of this process
+
+
 class Daemon:
     """A daemon on a free port.  Settings are those of pgpushd.conf(5)."""
 
     def __init__(self, cluster, dsn, **settings):
+        self.cluster = cluster
         self.dir = cluster.work("pgpushd")
         self.port = free_port()
         self.conf = os.path.join(self.dir, "pgpushd.conf")
@@ -44,6 +50,7 @@ class Daemon:
         self.settings.update(settings)
         self.process = None
         self.trouble = []       # ends that were not as they should be
+        made.append(self)
 
     def write_conf(self):
         with open(self.conf, "w") as f:
@@ -70,9 +77,10 @@ class Daemon:
     def answers(self, path):
         """The status of a GET, None while nobody answers."""
         try:
-            return request(self.port, path, timeout=5).status
+            response = request(self.port, path, timeout=5)
         except (OSError, Failed):
             return None
+        return response and response.status
 
     def wait_ready(self, limit=READY):
         self.wait_status("/readyz", 200, limit)
@@ -146,7 +154,11 @@ class Daemon:
             return ""
 
     def tail(self, lines=40):
-        return "\n".join(self.log().splitlines()[-lines:])
+        """The end of its log, but for the test's asking whether it is ready."""
+        text = self.log()
+        asked = set(ASKED.findall(text))
+        return "\n".join([line for line in text.splitlines()
+            if not asked.intersection(CONN.findall(line))][-lines:])
 
     def rss_kb(self):
         """Resident memory, in kB."""

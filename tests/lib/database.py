@@ -19,12 +19,14 @@ import glob
 import os
 import subprocess
 import tempfile
+import time
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 import psycopg2.sql
 
-from .tap import Failed
+from .tap import LIMIT, Failed
 
 SRCDIR = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILDDIR = os.path.realpath(os.environ.get("PGPUSH_BUILDDIR") or SRCDIR)
@@ -91,13 +93,24 @@ def pgpushd():
 
 
 def admin(cluster, query, dbname="postgres"):
-    """One statement as the superuser, outside a transaction."""
+    """One statement as the superuser, outside a transaction.
+
+    The server waits five seconds for those who use a database that is copied,
+    renamed or dropped; a busy machine takes longer to end a process.
+    """
+    end = time.monotonic() + LIMIT
     conn = psycopg2.connect(cluster.dsn(dbname, "postgres", tcp=False))
     try:
         conn.autocommit = True
-        with conn.cursor() as cur:
-            cur.execute(query)
-            return cur.fetchall() if cur.description is not None else []
+        while True:
+            try:
+                with conn.cursor() as cur:
+                    cur.execute(query)
+                    return cur.fetchall() if cur.description is not None \
+                        else []
+            except psycopg2.errors.ObjectInUse:
+                if time.monotonic() > end:
+                    raise
     finally:
         conn.close()
 

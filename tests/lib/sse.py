@@ -19,7 +19,8 @@ from .ws import Closed
 
 
 class Event:
-    """One event, as an EventSource would dispatch it."""
+    """One event, as an EventSource would dispatch it; without data one that it
+    would not, an id alone."""
 
     def __init__(self, event, data, last, had_id):
         self.event = event
@@ -49,6 +50,10 @@ class Parser:
 
     def feed(self, data):
         """The events that these bytes complete."""
+        return [e for e in self.all(data) if e.data is not None]
+
+    def all(self, data):
+        """The same, and between them the ids alone."""
         self.text += self.decode(data)
         if not self.begun and self.text:
             self.begun = True
@@ -97,6 +102,7 @@ class Parser:
                 self.last, self.had_id))
         elif self.had_id:
             self.moves.append(self.last)
+            found.append(Event(None, None, self.last, True))
         self.clear()
         return found
 
@@ -205,11 +211,11 @@ class Stream:
             return b""
 
     def take(self, data):
-        before = len(self.parser.moves)
-        for event in self.parser.feed(data):
-            self.frames.append(self.judge(event))
-        for text in self.parser.moves[before:]:
-            self.top = max(self.top, position(text)[1])
+        for event in self.parser.all(data):
+            if event.data is None:
+                self.judge_move(position(event.last)[1])
+            else:
+                self.frames.append(self.judge(event))
 
     def judge(self, event):
         """The frame of an event whose lines and data agree."""
@@ -225,7 +231,15 @@ class Stream:
             self.judge_id(event, f)
         elif f["type"] == "reset":
             self.top = f["id"]
+        elif f["type"] == "welcome" and event.had_id:
+            self.judge_move(position(event.last)[1])
         return f
+
+    def judge_move(self, number):
+        """An id that is no event's: who comes back with it has had all."""
+        if number < self.top:
+            raise Failed("id %d alone after %d" % (number, self.top))
+        self.top = number
 
     def judge_id(self, event, f):
         if event.had_id != ("id" in f):

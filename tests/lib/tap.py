@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-LIMIT = 10.0            # seconds: how long a test waits for what must come
+LIMIT = 60.0            # seconds: how long a test waits for what must come
 
 _count = 0
 _failed = 0

@@ -204,7 +204,7 @@ def unknown_user(w):
 @case
 def in_time(w):
     """who has not said who it is in auth_timeout is closed with 4408"""
-    other = World("app", auth_timeout="1s")
+    other = World("app", auth_timeout="3s")
     c = other.open()
     quiet = other.open()
     c.send_frame(9, b"a ping is not an answer")
@@ -250,18 +250,18 @@ def another_user(w):
 @case
 def expiring(w):
     """expiring comes before the end of the token, 4401 at the end"""
-    c = w.client("brief", token=w.token("brief", exp=3))
+    c = w.client("brief", token=w.token("brief", exp=6))
     frame = c.next(type="expiring")
     check(isinstance(frame["in"], (int, float)) and 0 <= frame["in"] <= 60,
         "in is %r" % frame.get("in"))
-    c.closes(4401, 20)
+    c.closes(4401)
 
 
 @case
 def refreshed_in_time(w):
     """a token refreshed in time does not end the session"""
-    c = w.client("kept", ["open:kept"], token=w.token("kept", exp=2))
-    end = time.time() + 3.5
+    c = w.client("kept", ["open:kept"], token=w.token("kept", exp=6))
+    end = time.time() + 7.5
     has(c.call(type="auth", token=w.token("kept")), {"ok": True}, "refresh")
     while time.time() < end:
         c.position()

@@ -19,7 +19,7 @@ from lib.client import Reader
 from lib.nodes import Node, events_of, leader, wait_leader
 from lib.tap import check, same, wait_for
 
-DEAD = 30               # seconds in which another must have taken over
+DEAD = 60               # seconds in which another must have taken over
 
 
 class Writer(threading.Thread):
@@ -40,8 +40,9 @@ class Writer(threading.Thread):
     def run(self):
         try:
             with self.conn.cursor() as cur:
-                cur.execute("SET lock_timeout = '2s'")
-                cur.execute("SET statement_timeout = '5s'")
+                # Who waits for the one that hangs waits for ten seconds.
+                cur.execute("SET lock_timeout = '5s'")
+                cur.execute("SET statement_timeout = '8s'")
                 while not self.stopping.wait(0.01):
                     cur.execute("SELECT pgpush.emit(%s, 'n', "
                         "jsonb_build_object('n', %s))",

@@ -73,19 +73,19 @@ def pour(w, room, first, count):
         "FROM generate_series(%s, %s) i", room, first, first + count - 1)
 
 
-def numbers(c, room, first, count, limit=30):
+def numbers(c, room, first, count):
     """The next events, which must be these; their ids."""
-    ids = [c.event("n", room, {"n": n}, limit=limit)["id"]
+    ids = [c.event("n", room, {"n": n})["id"]
         for n in range(first, first + count)]
     same(ids, sorted(set(ids)), "ids")
     return ids
 
 
-def resets(c, rooms, limit=60):
+def resets(c, rooms):
     """A reset for each of these rooms, once, and nothing else: by room."""
     out = {}
     while len(out) < len(rooms):
-        f = c.next(limit, type="reset")
+        f = c.next(type="reset")
         check(f["room"] in rooms and f["room"] not in out,
             "not a room to reset, or twice: %s" % f)
         out[f["room"]] = f
@@ -401,7 +401,7 @@ def no_new_epoch(unused):
         p.w.cluster.restart("immediate")
         p.r.restart()
         pour(p.w, "open:x", 10, 10)
-        ids += numbers(c, "open:x", 10, 10, limit=60)
+        ids += numbers(c, "open:x", 10, 10)
         p.w.between()
         p.w.daemon.restart()
         d = p.w.client("two")

@@ -124,4 +124,4 @@ def runs_and_exceptions(w):
 
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
-main(kind="app", max_connections=3000)
+main(kind="app", max_connections=3000, ping_interval="1h")

@@ -14,7 +14,8 @@ from lib.case import World, case, main
 from lib.client import Client
 from lib.daemon import Daemon
 from lib.nodes import Node, wait_leader
-from lib.tap import check, same, wait_for
+from lib.sse import stream
+from lib.tap import check, has, same, wait_for
 
 
 def connections(w):
@@ -121,7 +122,7 @@ def stamps_while_reading(w):
         def read_all():
             age = w.root("SELECT extract(epoch FROM clock_timestamp() - seen)"
                 " FROM pgpush.nodes WHERE node = 'slow'")
-            check(age and age[0][0] < 3, "no stamp for long: %s" % age)
+            check(age and age[0][0] < 8, "no stamp for long: %s" % age)
             return c.position() >= top
         wait_for(read_all, "it to have read all", 60)
         c.shut()
@@ -146,6 +147,22 @@ def left_before_an_epoch(w):
     c.until(type="reset", room="open:epoch")
     other.emit("open:epoch", "two", {})
     c.event("two", "open:epoch")
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def stream_left_before_an_epoch(w):
+    """a stream that rejoins begins at the present, in whatever epoch"""
+    other = World("app")
+    s = stream(other, "leaver", ["open:epoch"])
+    other.emit("open:epoch", "one", {})
+    s.event("one")
+    has(s.call(type="leave", room="open:epoch"), {"ok": True}, "leave")
+    other.root("UPDATE pgpush.epoch SET timeline = 'of before'")
+    other.root("SELECT pg_terminate_backend(backends[1]) FROM pgpush.nodes")
+    s.until(type="reset", room="user:leaver")
+    s.join("open:epoch")
+    other.nothing(s, "open:epoch")
     same(other.close(), [], "end of the daemon")
 
 
@@ -260,7 +277,7 @@ def installed_later(w):
         other.client("late")
         wait_for(lambda: "1" in database.psql(other.cluster, name,
             "postgres", "SELECT 'n=' || count(*) FROM pgpush.connections "
-            "WHERE user_id = 'late'"), "the connection", 20)
+            "WHERE user_id = 'late'"), "the connection")
         same(other.close(), [], "end of the daemon")
     finally:
         database.admin(other.cluster, "DROP DATABASE %s WITH (FORCE)" % name)

@@ -19,6 +19,7 @@ from lib import database
 from lib.case import case, main
 from lib.nodes import (FOLLOWERS, LEADER, Node, events_of, leader, locks,
     reads, wait_leader)
+from lib.sse import stream
 from lib.tap import check, has, same, wait_for
 
 
@@ -38,13 +39,22 @@ def moved(w, room, count):
     return [row[0] for row in events_of(w, room)]
 
 
-def numbers(c, room, first, count, limit=30):
+def numbers(c, room, first, count):
     """The next events, which must be these; their ids."""
     out = []
     for n in range(first, first + count):
-        out.append(c.event("n", room, {"n": n}, limit=limit)["id"])
+        out.append(c.event("n", room, {"n": n})["id"])
     check(out == sorted(set(out)), "ids out of order: %s" % out)
     return out
+
+
+def heartbeats(s, count):
+    """So many ids alone are read, of a stream to which nothing else comes."""
+    end = len(s.parser.moves) + count
+    while len(s.parser.moves) < end:
+        chunk = s.chunk(30)
+        check(chunk, "no heartbeat")
+        s.take(chunk)
 
 
 def nothing(w, c):
@@ -89,7 +99,7 @@ def in_order(w):
         pour(w, "open:a", 40, 400)
         got = []
         for c in (here, there):
-            frames = [c.event("n", limit=30) for _ in range(1420)]
+            frames = [c.event("n") for _ in range(1420)]
             got.append([(x["room"], x["id"], x["data"]["n"])
                 for x in frames])
         for room in ("open:a", "open:b"):
@@ -161,6 +171,31 @@ def ahead(w):
         numbers(none, "open:ahead", 0, 25)
         for c in (last, some, none):
             nothing(w, c)
+
+
+@case
+def stream_ahead(w):
+    """a stream that is ahead of it: Last-Event-ID never goes back, nor by a
+    room that is joined meanwhile; live from there, nothing twice"""
+    with clusters.replica(w.cluster) as r, \
+            follower(w, r, ping_interval="100ms") as f:
+        here = stream(w, "ann", ["open:sse"])
+        r.pause_replay()
+        pour(w, "open:late", 0, 5)
+        pour(w, "open:sse", 0, 20)
+        last = numbers(here, "open:sse", 0, 20)[-1]
+        there = stream(w, "ann", ["open:sse"], port=f.port, last=here.last)
+        # Stream itself fails on an id below one that it has had.
+        heartbeats(there, 3)
+        check(there.join("open:late") >= last, "where the room begins")
+        heartbeats(there, 3)
+        same(there.at, last, "Last-Event-ID")
+        pour(w, "open:late", 5, 5)
+        pour(w, "open:sse", 20, 5)
+        r.resume_replay()
+        numbers(there, "open:late", 5, 5)
+        numbers(there, "open:sse", 20, 5)
+        nothing(w, there)
 
 
 @case
@@ -237,7 +272,7 @@ def replica_away(w):
         nothing(w, c)
         r.restart("immediate")
         pour(w, "open:gone", 210, 100)
-        numbers(c, "open:gone", 210, 100, limit=60)
+        numbers(c, "open:gone", 210, 100)
         f.wait_ready()
         nothing(w, c)
 
@@ -292,7 +327,7 @@ def no_answer(w):
             f.wait_status("/healthz", 200)
             wait_for(lambda: [x for x in f.log().splitlines()
                 if " db=" in x and ("level=warning" in x
-                    or "level=error" in x)], "a word in the log", 30)
+                    or "level=error" in x)], "a word in the log")
             same(f.answers("/readyz"), 503, "/readyz")
             same(f.answers("/healthz"), 200, "/healthz")
             wait_for(lambda: f.seen(), "its stamp")

@@ -196,7 +196,7 @@ def eager(w):
     with web.connect(w.daemon.port) as sock:
         sock.sendall(request + frame + ping)
         data = b""
-        sock.settimeout(10)
+        sock.settimeout(60)
         while b'"early"' not in data:
             chunk = sock.recv(4096)
             check(chunk, "closed after %r" % data[-200:])
@@ -251,10 +251,10 @@ def too_many(w):
 @case
 def slow_request(w):
     """a request that does not end is given up"""
-    other = World("app", auth_timeout="1s")
+    other = World("app", auth_timeout="3s")
     with web.connect(other.daemon.port) as s:
         s.sendall(b"GET /ws HTTP/1.1\r\nHos")
-        s.settimeout(20)
+        s.settimeout(60)
         while s.recv(4096):
             pass
     c = other.client("patient")

@@ -4,6 +4,7 @@
 
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
     ".."))
@@ -11,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from lib.case import World, case, main
 from lib.tap import check, has, same
 from lib.web import request
-from lib.ws import Closed
+from lib.ws import TEXT, Closed, frame_bytes
 
 
 @case
@@ -20,8 +21,9 @@ def too_fast(w):
     other = World("app", message_rate="2")
     quiet = other.client("quiet", ["open:rate"])
     c = other.client("fast", ["open:rate"])
-    for ref in range(100):
-        c.send(type="ping", ref=ref)
+    began = time.monotonic()
+    c.send_raw(b"".join(frame_bytes(TEXT, b'{"type":"ping","ref":%d}' % ref)
+        for ref in range(100)))
     answers = []
     try:
         while True:
@@ -31,12 +33,14 @@ def too_fast(w):
     same([f["ref"] for f in answers], list(range(len(answers))), "refs")
     good = [f for f in answers if f["ok"]]
     bad = [f for f in answers if not f["ok"]]
-    # Five seconds' worth is ten, of which auth and join were two.
-    check(6 <= len(good) <= 12, "%d pings were answered" % len(good))
+    # Five seconds' worth is ten, of which auth and join were two; and two more
+    # for each second that it took.
+    most = 10 + 2 * (time.monotonic() - began)
+    check(6 <= len(good) <= most, "%d pings were answered" % len(good))
     check(len(bad) >= 6, "%d pings were refused" % len(bad))
     for f in bad:
         has(f["error"], {"code": "rate_limited"}, "error")
-    same(answers, good + bad, "first the good, then the bad")
+    check(all(f["ok"] for f in answers[:6]), "first the good")
     other.nothing(quiet, "open:rate")
     same(other.close(), [], "end of the daemon")
 

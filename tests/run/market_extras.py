@@ -269,7 +269,7 @@ def mute_expires(w):
     order = new_order(w)
     room = "order:" + order
     admin, a = here(w, ADMIN), here(w, CLIENT, ("order", order))
-    for user, minutes in ((PERFORMER, 0.01), (CLIENT, 0.01), (CLIENT, 60)):
+    for user, minutes in ((PERFORMER, 0.1), (CLIENT, 0.1), (CLIENT, 60)):
         has(admin.do("mute_user", {"room": room, "userId": user, "minutes":
             minutes}), {"ok": True}, "reply")
         has(a.event("user_muted", room)["data"], {"userId": user}, "muted")

@@ -70,7 +70,7 @@ def restart(w, mode):
             n += 1
         if turn < 2:
             w.cluster.restart(mode)
-    got = [c.event("n", room, limit=30) for _ in range(n)]
+    got = [c.event("n", room) for _ in range(n)]
     same([f["data"]["n"] for f in got], list(range(n)), "events")
     ids = [f["id"] for f in got]
     same(ids, sorted(set(ids)), "ids")
@@ -106,7 +106,7 @@ def listed_again(w):
     w.cluster.restart("immediate")
     w.daemon.wait_ready()
     wait_for(lambda: w.root("SELECT FROM pgpush.connections WHERE session = "
-        "%s", c.session), "the connection to be listed again", 30)
+        "%s", c.session), "the connection to be listed again")
     check(w.root("SELECT count(*) FROM pgpush.nodes")[0][0] == 1, "one node")
 
 

@@ -63,7 +63,7 @@ def joins(c, room, since):
 
 def numbers(c, room, first, last):
     for n in range(first, last):
-        c.event("n", room, {"n": n}, limit=60)
+        c.event("n", room, {"n": n})
 
 
 @case
@@ -310,7 +310,7 @@ def once(c, first, last, ends=2):
     """Each happening once, up to the ends of both rooms."""
     got, left = [], ends
     while left:
-        f = c.next(60, type="event")
+        f = c.next(type="event")
         if f["event"] == "end":
             left -= 1
         else:

@@ -186,7 +186,7 @@ def quiet(w):
 @case
 def quiet_at(w):
     """the same from the last at, which comes with every ping"""
-    other = World("app", ping_interval="200ms", ring_events=1)
+    other = World("app", ping_interval="1s", ring_events=1)
     c = other.client("at", ["open:quiet"])
     pour(other, "open:loud", 0, 100)
     last = moved(other, "open:loud", 100)[-1]
@@ -210,7 +210,7 @@ def all_or_reset(w, c, room, want):
     """
     rest, was_reset = list(want), []
     while rest:
-        f = c.next(60)
+        f = c.next()
         if f["type"] == "reset":
             same(f["room"], room, "room of a reset")
             was_reset.append(f["id"])
@@ -254,7 +254,7 @@ def race(w):
             c.since = ids[(i * 997) % 2900]
             c.send(type="join", room="open:race", since=c.since, ref="j")
         for c in clients:
-            c.next(60, type="reply", ref="j", ok=True)
+            c.next(type="reply", ref="j", ok=True)
         thread.join(60)
     finally:
         stop.set()
@@ -293,10 +293,10 @@ def overtaken(w):
         purge_all(other)
         check(floor(other) >= ids[-1], "the floor is %d" % floor(other))
         f.signal(signal.SIGCONT)
-        reason = c.closes(1012, 30)
+        reason = c.closes(1012)
         check(reason.startswith("retry=") and reason[6:].isdigit(),
             "why it was closed: %r" % reason)
-        wait_for(lambda: f.answers("/readyz") == 200, "it to be ready", 30)
+        wait_for(lambda: f.answers("/readyz") == 200, "it to be ready")
         c = f.client("there", auth={"since": since, "epoch": epoch})
         check(c.next(type="reset", room="user:there")["id"] >= ids[-1],
             "position of the reset")
@@ -357,9 +357,9 @@ def by_itself(w):
     """the leader purges what is older than retain, once a minute"""
     check(_early, "the first case must run as well")
     other = _early.pop()
-    wait_for(lambda: floor(other) > 0, "the purge", 100)
+    wait_for(lambda: floor(other) > 0, "the purge", 180)
     wait_for(lambda: other.root("SELECT count(*) FROM pgpush.log")[0][0] == 0,
-        "an empty log", 100)
+        "an empty log", 180)
     c = other.client("late")
     c.join("open:early", since=1)
     c.next(type="reset", room="open:early")

@@ -234,7 +234,7 @@ def server_pings(w):
             if not str(e).startswith("no frame"):
                 raise
 
-    wait_for(lambda: (reads(good), good.pings >= 2)[1], "two pings", 15)
+    wait_for(lambda: (reads(good), good.pings >= 2)[1], "two pings")
 
     def dropped():
         reads(good)
@@ -244,7 +244,7 @@ def server_pings(w):
             return True
         return False
 
-    wait_for(dropped, "the silent one to be dropped", 20)
+    wait_for(dropped, "the silent one to be dropped")
     check(dead.pings >= 1, "the dead one was never pinged")
     other.emit("open:pings", "x", {})
     good.event("x", "open:pings")

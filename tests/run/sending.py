@@ -267,8 +267,8 @@ def failure_is_not_kept(w):
     w.sql("SELECT pgpush.on('moody', 'app.moody(text,text,jsonb,jsonb)', "
         "member => false)")
     c = w.client("ann", ["open:moody"])
-    wait_for(lambda: c.do("moody", {})["error"]["code"] != "not_found",
-        "the handler to be known")
+    w.emit("open:moody", "after the rule", {})
+    c.event("after the rule")
     c.refused("internal", type="send", event="moody", data={}, key="m")
     w.sql("INSERT INTO app.members VALUES ('good', 'mood')")
     has(c.do("moody", {}, key="m"), {"ok": True, "data": "fine"}, "reply")
@@ -343,13 +343,13 @@ def bad_keys(w):
 @case
 def too_slow(w):
     """a handler over handler_timeout is ended and answered; others go on"""
-    other = World("app", handler_timeout="1s")
+    other = World("app", handler_timeout="2s")
     c = other.client("slow", ["open:slow"])
     d = other.client("quick")
     other.emit("open:slow", "x", {})
     c.event("x")
     c.send(type="send", event="slow", data={"seconds": 60}, ref="s")
-    c.error(c.reply("s", 20), ("unavailable", "internal"))
+    c.error(c.reply("s"), ("unavailable", "internal"))
     has(d.do("silent", {}), {"ok": True}, "a call afterwards")
     has(c.do("slow", {"seconds": 0}), {"ok": True, "data": "done"},
         "the same handler in time")
@@ -359,19 +359,18 @@ def too_slow(w):
 @case
 def events_pass_a_slow_handler(w):
     """while a handler runs, events and joins are not held up"""
-    c = w.client("ann", ["open:pass"])
-    d = w.client("bob")
-    c.send(type="send", event="slow", data={"seconds": 2}, ref="s")
-    wait_for(lambda: w.root("SELECT FROM pg_stat_activity WHERE state = "
-        "'active' AND wait_event = 'PgSleep'"), "the handler to be running")
-    w.emit("open:pass", "passes", {})
+    other = held_up_world()
+    c = other.client("ann", ["open:pass"])
+    d = other.client("bob")
+    hold_up(other, c, {}, ref="s")
+    other.emit("open:pass", "passes", {})
     d.join("open:pass")
     c.send(type="ping", ref="p")
-    got = [c.next()]
-    while got[-1].get("ref") != "s":
-        got.append(c.next())
-    same({f.get("event") or f.get("ref") for f in got[:-1]}, {"passes", "p"},
-        "what came before the handler's answer")
+    same({f.get("event") or f.get("ref") for f in (c.next(), c.next())},
+        {"passes", "p"}, "what came before the handler's answer")
+    other.root("SELECT pg_advisory_unlock(%s)", LATCH)
+    has(c.reply("s"), {"ok": True}, "the handler's answer")
+    same(other.close(), [], "end of the daemon")
 
 
 @case
@@ -410,16 +409,23 @@ def goodbye(w):
 def handlers_change(w):
     """a handler registered, replaced and forgotten while the daemon runs"""
     c = w.client("ann", ["open:hc"])
+    before = calls(w, "ann")
     c.refused("not_found", type="send", event="later", data={})
     w.sql("SELECT pgpush.on('later', 'app.silent(text,text,jsonb,jsonb)', "
         "member => false)")
-    wait_for(lambda: c.do("later", {})["ok"], "the new handler")
+    w.emit("open:hc", "on", {})
+    c.event("on")
+    has(c.do("later", {}), {"ok": True, "data": None}, "the new handler")
     w.sql("SELECT pgpush.on('later', 'app.echo(text,text,jsonb,jsonb)', "
         "member => false)")
-    wait_for(lambda: c.do("later", {})["data"], "the other handler")
+    w.emit("open:hc", "again", {})
+    c.event("again")
+    has(c.do("later", {}), {"ok": True}, "the other handler")
+    same(calls(w, "ann", "echo"), before + 1, "its calls")
 
 
-LATCH = 4711            # an advisory lock that holds a handler up
+# An advisory lock that holds a handler up; no other test's.
+LATCH = 4712
 
 HELD_UP = """
 CREATE FUNCTION app.held_up(user_id text, room text, data jsonb, ctx jsonb)
@@ -454,13 +460,18 @@ def pass_feed(w, watch):
     watch.event("mark")
 
 
-def while_held_up(other, c, data, statement, *args, **more):
-    """Run a statement while c's call of held_up is held up; what c gets."""
+def hold_up(other, c, data, **more):
+    """c's call of held_up runs, and waits for the latch."""
     other.root("SELECT pg_advisory_lock(%s)", LATCH)
-    ref = c.ref()
-    c.send(type="send", event="held_up", data=data, ref=ref, **more)
+    c.send(type="send", event="held_up", data=data, **more)
     wait_for(lambda: other.root("SELECT FROM pg_locks WHERE objid = %s AND "
         "NOT granted", LATCH), "the handler to wait")
+
+
+def while_held_up(other, c, data, statement, *args, **more):
+    """Run a statement while c's call of held_up is held up; what c gets."""
+    ref = c.ref()
+    hold_up(other, c, data, ref=ref, **more)
     other.sql(statement, *args)
     other.passed()
     other.root("SELECT pg_advisory_unlock(%s)", LATCH)
@@ -470,6 +481,61 @@ def while_held_up(other, c, data, statement, *args, **more):
 def rooms_joined(frames):
     has(frames[-1], {"ok": True, "data": "in"}, "reply")
     return [f["room"] for f in frames if f["type"] == "joined"]
+
+
+def reload_held_up(other, c, event):
+    """A handler has been registered, but c's call holds its loading up."""
+    hold_up(other, c, {}, ref="up")
+    other.sql("SELECT pgpush.on(%s, 'app.echo(text,text,jsonb,jsonb)', "
+        "member => false)", event)
+    other.passed()
+
+
+@case
+def a_new_handler_is_waited_for(w):
+    """once pgpush.on has passed the feed, a send finds its handler"""
+    other = held_up_world()
+    c, d, gone = [other.client(user) for user in ("ann", "bob", "gone")]
+    reload_held_up(other, c, "fresh")
+    d.send(type="send", event="fresh", data=1, ref=1)
+    d.send(type="join", room="open:fresh", ref=3)
+    d.send(type="send", event="silent", ref=2)
+    d.send(type="send", event="nothing", ref=4)
+    d.send(type="ping", ref=5)
+    gone.send(type="send", event="fresh", data=1, ref=1)
+    other.drop(gone)
+    same({d.next()["ref"], d.next()["ref"]}, {3, 5}, "answered at once")
+    other.root("SELECT pg_advisory_unlock(%s)", LATCH)
+    has(d.reply(1), {"ok": True}, "the new handler")
+    has(d.reply(2), {"ok": True}, "one after it")
+    d.error(d.reply(4), "not_found")
+    same((calls(other, "bob", "echo"), calls(other, "gone", "echo")), (1, 0),
+        "calls")
+    has(c.reply("up"), {"ok": True}, "who held it up")
+    same(other.close(), [], "end of the daemon")
+
+
+@case
+def a_new_handler_is_not_waited_for_in_vain(w):
+    """if the handlers' connection is lost meanwhile: unavailable; and the
+    daemon ends as ever"""
+    other = held_up_world()
+    c, d = other.client("ann"), other.client("bob")
+    reload_held_up(other, c, "fresh")
+    d.send(type="send", event="fresh", data=1, ref=1)
+    d.send(type="ping", ref=2)
+    d.reply(2)
+    other.root("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE "
+        "objid = %s AND NOT granted", LATCH)
+    d.error(d.reply(1), "unavailable")
+    c.error(c.reply("up"), "unavailable")
+    other.root("SELECT pg_advisory_unlock(%s)", LATCH)
+    wait_for(lambda: d.do("fresh", 1)["ok"], "the handlers")
+    reload_held_up(other, c, "fresher")
+    d.send(type="send", event="fresher", data=1, ref=1)
+    d.send(type="ping", ref=2)
+    d.reply(2)
+    same(other.close(), [], "end of the daemon")
 
 
 @case

@@ -46,7 +46,7 @@ def gets_it_all(w):
     for c in slow:
         last = 0
         for i in range(EVENTS + 100):
-            f = c.event("n", "open:slow", limit=60)
+            f = c.event("n", "open:slow")
             if f["data"]["n"] != i or f["id"] <= last:
                 same(f["data"]["n"], i, "event")
             last = f["id"]
@@ -66,10 +66,10 @@ def by_turns(w):
         n += 1500
         moved(w, "open:fits", n)
         for _ in range(700 + 100 * turn):
-            same(c.event("n", limit=30)["data"]["n"], at, "event")
+            same(c.event("n")["data"]["n"], at, "event")
             at += 1
     while at < n:
-        same(c.event("n", limit=30)["data"]["n"], at, "event")
+        same(c.event("n")["data"]["n"], at, "event")
         at += 1
     w.nothing(c, "open:fits")
 
@@ -82,7 +82,7 @@ def replies_while_behind(w):
     moved(w, "open:behind", 5000)
     c.send(type="leave", room="open:behind", ref="bye")
     c.send(type="ping", ref="ping")
-    seen = c.until(60, type="reply", ref="bye")
+    seen = c.until(type="reply", ref="bye")
     numbers = [f["data"]["n"] for f in seen[:-1] if f["type"] == "event"]
     same(numbers, list(range(len(numbers))), "events before the leave")
     c.until(type="reply", ref="ping")
@@ -134,7 +134,7 @@ def quiet_while_full(w):
     other.root("SELECT pgpush.purge('-1 s', (SELECT count(*) FROM pgpush.log "
         "WHERE id < (SELECT max(id) FROM pgpush.log WHERE room = "
         "'open:quiet'))::int)")
-    seen = c.until(60, type="event", room="open:quiet")
+    seen = c.until(type="event", room="open:quiet")
     resets = [f["room"] for f in seen if f["type"] == "reset"]
     check("open:quiet" not in resets, "the quiet room was reset")
     same(seen[-1]["data"], {"n": 1}, "the event")
@@ -152,7 +152,7 @@ def small_mark(w):
         pour(other, "open:mark", turn * 1000, 1000)
     for c in clients:
         for i in range(5000):
-            same(c.event("n", "open:mark", limit=30)["data"]["n"], i, "event")
+            same(c.event("n", "open:mark")["data"]["n"], i, "event")
         other.emit("user:" + c.user, "end", {})
         c.event("end")
     same(other.close(), [], "end of the daemon")

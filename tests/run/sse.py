@@ -19,6 +19,7 @@ from lib.sse import (Parser, Stream, address, error_of, open_stream, position,
     post, refused_stream, reply_of, stream)
 from lib.tap import Failed, check, has, same, show, wait_for
 from lib.web import request
+from lib.ws import Closed
 
 PAGE = "https://shop.example"
 OTHER = "https://elsewhere.example"
@@ -415,16 +416,16 @@ def kick(w):
 @case
 def expiry(w):
     """a token that ends: expiring, then the close with 4401"""
-    s = stream(w, None, ["open:x"], token=w.token("ann", exp=3))
+    s = stream(w, None, ["open:x"], token=w.token("ann", exp=6))
     f = s.next(type="expiring")
-    check(0 <= f["in"] <= 3, show(f))
+    check(0 <= f["in"] <= 6, show(f))
     same(s.closes(4401), "token expired", "reason")
 
 
 @case
 def fresh_token(w):
     """a fresh token by POST keeps the stream; a bad one changes nothing"""
-    s = stream(w, None, ["open:x"], token=w.token("ann", exp=4))
+    s = stream(w, None, ["open:x"], token=w.token("ann", exp=8))
     s.next(type="expiring")
     old, fresh = s.token, w.token("ann", exp=3600)
     r = s.call(type="auth", token=fresh)
@@ -468,19 +469,27 @@ def listed(w):
     same(ctx["session"], s.session, "session")
 
 
+def put_off(s):
+    """A stream that is told to come back later, and then ends."""
+    if s.status != 200:
+        same(s.status, 503, "status")
+        return
+    try:
+        same(s.read().get("code"), 1013, "code of the only frame")
+        s.over()
+    except Closed:
+        pass
+    check(s.parser.retry is not None and s.parser.retry >= 500,
+        "retry: %s" % s.parser.retry)
+
+
 @case
 def full(w):
     """beyond max_connections a stream is put off, not refused; a place that
     is left is taken"""
     other = World("app", max_connections=3)
     held = [stream(other, "u%d" % i) for i in range(3)]
-    s = open_stream(other, "late")
-    if s.status == 200:
-        s.over()
-        check(s.parser.retry is not None and s.parser.retry >= 500,
-            "retry: %s" % s.parser.retry)
-    else:
-        same(s.status, 503, "status")
+    put_off(open_stream(other, "late"))
     other.drop(held.pop())
 
     def again():
@@ -499,7 +508,7 @@ def full(w):
 @case
 def drain(w):
     """a stop: retry, the close with 1012, the end; no herd afterwards"""
-    other = World("app", drain_timeout="5s")
+    other = World("app", drain_timeout="5m")
     streams = [stream(other, "d%d" % i, ["open:d"]) for i in range(30)]
     other.daemon.signal(signal.SIGTERM)
     times = []
@@ -523,16 +532,11 @@ def no_database(w):
     s = stream(other, "ann", ["open:1"])
     other.cluster.stop()
     other.daemon.wait_status("/readyz", 503)
-    t = open_stream(other, "bob", ["open:1"])
-    if t.status == 200:
-        t.over() if not t.frames else t.closes(1013)
-        check(t.parser.retry is not None, "no retry")
-    else:
-        same(t.status, 503, "status")
+    put_off(open_stream(other, "bob", ["open:1"]))
     other.cluster.start()
     other.daemon.wait_ready()
     other.emit("open:1", "x", {})
-    s.event("x", "open:1", limit=30)
+    s.event("x", "open:1")
     same(other.close(), [], "end of the daemon")
 
 
@@ -560,7 +564,7 @@ def curl(w):
             + token, "-d", json.dumps({"event": "echo",
             "data": 5, "session": json.loads(got[0].data)["session"]}), "-H",
             "Content-Type: application/json", "http://127.0.0.1:%d/send"
-            % w.daemon.port], stdout=subprocess.PIPE, timeout=20)
+            % w.daemon.port], stdout=subprocess.PIPE, timeout=60)
         f = json.loads(done.stdout)
         has(f, {"type": "reply", "ok": True, "ref": 0}, "reply")
         same(f["data"]["data"], 5, "data")

@@ -46,10 +46,10 @@ def nothing(w, s):
     w.nothing(s, "user:" + s.user)
 
 
-def numbers(s, first, last, limit=60):
+def numbers(s, first, last):
     """Stream itself checks that the ids grow."""
     for n in range(first, last):
-        f = s.event("n", limit=limit)
+        f = s.event("n")
         if f["data"]["n"] != n:
             same(f["data"]["n"], n, "event of %s" % f["room"])
 
@@ -240,6 +240,34 @@ def cut_in_resets(w):
 
 
 @case
+def joined_meanwhile(w):
+    """a room that is joined before the others are up to date waits for them,
+    whatever position the join gives"""
+    other = World("app", ring_events=16)
+    s = stream(other, "ann", ROOMS)
+    old = s.last
+    pour(other, 0, 100)
+    numbers(s, 0, 100)
+    other.drop(s)
+    reads = other.root("SELECT backends[3] FROM pgpush.nodes")[0][0]
+    os.kill(reads, signal.SIGSTOP)
+    try:
+        t = stream(other, "ann", ROOMS, last=old)
+        begin = t.at
+        for i, more in enumerate(({}, {"since": 0}, {"epoch": "other"},
+                {"since": 0, "epoch": "other"})):
+            room = "open:late%d" % i
+            check(t.join(room, **more) > begin, "where it begins")
+            other.emit(room, "n", {"n": 100 + i})
+        read_by(other)
+        same(t.at, begin, "Last-Event-ID")
+    finally:
+        os.kill(reads, signal.SIGCONT)
+    numbers(t, 0, 104)
+    same(other.close(), [], "end of the daemon")
+
+
+@case
 def below_the_floor(w):
     """a position that the log has forgotten: reset in each room, then all
     that comes"""
@@ -265,7 +293,7 @@ def below_the_floor(w):
 def heartbeat(w):
     """in quiet rooms the heartbeat moves Last-Event-ID: a purge does not
     matter to who was there"""
-    other = World("app", ping_interval="200ms", ring_events=1)
+    other = World("app", ping_interval="1s", ring_events=1)
     s = stream(other, "ann", ROOMS)
     for n in range(50):
         other.emit("open:noise", "x", {"n": n})
@@ -354,7 +382,7 @@ def joins_while_behind(w):
     ident = s.join("open:late")
     other.emit("open:late", "late", {"n": 1})
     s.call(type="leave", room="open:c")
-    got = s.until(60, type="event", event="late")
+    got = s.until(type="event", event="late")
     want = other.root("SELECT room, (data->>'n')::int FROM pgpush.log WHERE "
         "event = 'n' ORDER BY id")
     seen = [(f["room"], f["data"]["n"]) for f in got[:-1]]
@@ -414,14 +442,15 @@ def killed(w):
 @case
 def drained(w):
     """what came before a stop is a beginning; the rest comes after it"""
-    other = World("app", drain_timeout="2s")
+    other = World("app", drain_timeout="5m")
     s = stream(other, "ann", ROOMS)
     pour(other, 0, 5000, 100)
     numbers(s, 0, 1)
     other.daemon.signal(signal.SIGTERM)
-    seen = s.until(20, type="close")
+    seen = s.until(type="close")
     same(seen[-1]["code"], 1012, "code")
     s.over()
+    s.shut()
     same([f["data"]["n"] for f in seen[:-1]], list(range(1, len(seen))),
         "events before the close")
     same(other.daemon.wait(), 0, "exit status")
@@ -496,7 +525,7 @@ def dup_once(w):
         "'h' || i) FROM generate_series(0, 999) i, unnest(%s) r", ROOMS)
     other.emit("open:a", "end", {})
     for t in (s, stream(other, "ann", ROOMS, last=begin)):
-        seen = t.until(60, type="event", event="end")[:-1]
+        seen = t.until(type="event", event="end")[:-1]
         same([f["data"]["n"] for f in seen], list(range(1000)), "events")
     same(other.close(), [], "end of the daemon")
 

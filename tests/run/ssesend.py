@@ -413,8 +413,9 @@ def stream_hung_up(w):
     t = threading.Thread(target=lambda: answer.append(s.post(event="slow",
         data={"seconds": 1})))
     t.start()
-    wait_for(lambda: w.root("SELECT FROM pg_stat_activity WHERE state = "
-        "'active' AND wait_event = 'PgSleep'"), "the handler to be running")
+    wait_for(lambda: w.root("SELECT FROM pg_stat_activity WHERE wait_event = "
+        "'PgSleep' AND datname = current_database()"), "the handler to be "
+        "running")
     w.sql("SELECT pgpush.kick('gone')")
     t.join()
     no_time_out(answer[0])
@@ -464,7 +465,7 @@ def crowd(w):
 @case
 def too_slow(w):
     """a handler over its time is an error, and leaves the rest alone"""
-    other = World("app", handler_timeout="500ms")
+    other = World("app", handler_timeout="2s")
     s = stream(other, "slow", ["open:1"])
     for answer in (s.do("slow", {"seconds": 60}), send(other, "slow", "slow",
             {"seconds": 60})):
@@ -517,7 +518,7 @@ def no_answer(w):
         else:
             same(error_of(r, 503), "unavailable", "code")
     check(any(r.status == 503 for r in answers), "answers: %r" % answers)
-    wait_for(lambda: s.do("silent")["ok"], "handlers to run again", 30)
+    wait_for(lambda: s.do("silent")["ok"], "handlers to run again")
     other.emit("open:1", "end", {})
     s.until(event="end")
     same(other.close(), [], "end of the daemon")
@@ -530,11 +531,12 @@ def rate(w):
     other = World("app", message_rate=2)
     s = stream(other, "fast", ["open:1"])
     codes = []
-    for _ in range(15):
+    # As many as it takes: it counts by the clock.
+    while codes[-1:] in ([], ["ok"]) and len(codes) < 1000:
         r = s.call(type="ping")
         codes.append("ok" if r["ok"] else r["error"]["code"])
-    same(set(codes), {"ok", "rate_limited"}, "codes")
-    check(codes[:8] == ["ok"] * 8, "five seconds' worth: %s" % codes)
+    same(codes[-1], "rate_limited", "code of number %d" % len(codes))
+    check(len(codes) > 8, "five seconds' worth: %s" % codes)
     other.nothing(s, "open:1")
     same(other.close(), [], "end of the daemon")
 
@@ -544,7 +546,7 @@ def flood(w):
     """who does not stop is sent away, and his requests are answered"""
     other = World("app", message_rate=2)
     s = stream(other, "flood")
-    for _ in range(100):
+    for _ in range(1000):
         r = no_time_out(s.post(type="ping"))
         if r.status != 200:
             break

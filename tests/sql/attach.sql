@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: ISC
 -- Tables that push by themselves.
 BEGIN;
-SELECT plan(81);
+SELECT plan(83);
 
 -- The application: a role with no right on schema pgpush, tables of another.
 CREATE ROLE t_owner NOLOGIN;
@@ -199,6 +199,16 @@ INSERT INTO app.msg (id, n) VALUES (11, 1);
 SELECT is(pg_temp.sent(), '{}', 'nor is another function of its name');
 DO $$ BEGIN EXECUTE (SELECT format('DROP FUNCTION app.%I(app.msg, app.msg)',
     (pgpush.arguments(tgargs))[6]) FROM pg_trigger WHERE tgrelid = 'app.msg'::regclass AND tgname ~ 'insert'); END $$;
+CREATE TABLE app.loot (row app.msg);
+DO $$ BEGIN EXECUTE (SELECT format('CREATE FUNCTION app.%I(app.msg, app.msg) RETURNS boolean LANGUAGE sql SECURITY DEFINER AS ''INSERT INTO app.loot VALUES ($1); SELECT true''',
+    (pgpush.arguments(tgargs))[6]) FROM pg_trigger WHERE tgrelid = 'app.msg'::regclass AND tgname ~ 'insert'); END $$;
+DISCARD PLANS;
+INSERT INTO app.msg (id, n) VALUES (11, 1);
+SELECT is_empty('TABLE app.loot', 'who may make one beside it does not get the rows so');
+SELECT is(pg_temp.sent(), '{}', 'and nothing is sent');
+DO $$ BEGIN EXECUTE (SELECT format('DROP FUNCTION app.%I(app.msg, app.msg)',
+    (pgpush.arguments(tgargs))[6]) FROM pg_trigger WHERE tgrelid = 'app.msg'::regclass AND tgname ~ 'insert'); END $$;
+DROP TABLE app.loot;
 SELECT pg_temp.again(NULL);
 SELECT is((SELECT count(*) FROM pg_proc WHERE proname LIKE 'pgpush\_when\_%'), 0::bigint, 'no condition any more');
 SAVEPOINT s;

@@ -4,9 +4,11 @@
 import { memo, useRef, useState, type ReactNode } from 'react';
 import type { Attachment, Role } from './api.js';
 import { Icon } from './icons.js';
+import { useEarlyEffect } from './latest.js';
 import type { Bubble as Shown } from './store.js';
-import { clock, textsOf, type Locale } from './texts.js';
+import { clock, textsOf, wordsOf, type Locale } from './texts.js';
 import { useAway } from './useAway.js';
+import { useObjectUrl } from './useObjectUrl.js';
 
 export type Tick = 'sent' | 'delivered' | 'read';
 
@@ -58,7 +60,7 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
     >
       {!props.follows && (
         <header>
-          <strong>{name}</strong>
+          <strong dir="auto">{name}</strong>
           {role && (
             <span className={`pgpush-role pgpush-role-${role}`}>
               {t.role[role]}
@@ -71,18 +73,14 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
       ) : (
         <>
           {message.content && (
-            <p className="pgpush-content">{message.content}</p>
+            <p className="pgpush-content" dir="auto">{message.content}</p>
           )}
           <div className="pgpush-files">
             {message.attachments.map((file) => (
-              <File key={file.id ?? file.fileUrl} file={file} {...actions} />
+              <Attached key={file.id ?? file.fileUrl} file={file} {...actions} />
             ))}
             {draft?.files.map((file, i) => (
-              <span key={i} className="pgpush-file">
-                <Icon name="file" />
-                <span>{file.name}</span>
-                <small>{size(file.size)}</small>
-              </span>
+              <Unsent key={i} file={file} {...actions} />
             ))}
           </div>
           {draft && draft.state === 'sending' && draft.files.length > 0 && (
@@ -94,7 +92,7 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
       <Footer {...props} mine={mine} />
       {draft?.state === 'failed' && (
         <p className="pgpush-failure" role="alert">
-          {t.failed}: {draft.error}{' '}
+          <span>{t.failed}: {wordsOf(locale, draft.error)}</span>
           <button type="button" onClick={() => actions.retry(draft.localId)}>
             {t.retry}
           </button>
@@ -244,7 +242,31 @@ const KINDS: [string, RegExp][] = [
   ['audio', /\.(mp3|ogg)$/i],
 ];
 
-function File({ file, grown }: { file: Attachment; grown: () => void }) {
+interface UnsentProps {
+  file: File;
+  grown: () => void;
+}
+
+/** As it will look when it is there. */
+function Unsent({ file, grown }: UnsentProps): ReactNode {
+  const { name, size, type } = file;
+  const url = useObjectUrl(file);
+  useEarlyEffect(grown, [url, grown]);
+  if (!url) return null;
+  return (
+    <Attached
+      file={{ fileUrl: url, fileName: name, fileSize: size, mimeType: type }}
+      grown={grown}
+    />
+  );
+}
+
+interface AttachedProps {
+  file: Attachment;
+  grown: () => void;
+}
+
+function Attached({ file, grown }: AttachedProps): ReactNode {
   const { fileUrl, fileName, mimeType, fileType } = file;
   const type = (mimeType ?? fileType)?.split('/')[0];
   const kind = KINDS.find(([name, names]) =>

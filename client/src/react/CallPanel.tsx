@@ -115,7 +115,7 @@ function Talk({ call, peer, locale }: TalkProps): ReactNode {
           <strong>{peer.name}</strong>{' '}
           <span role="status">
             {state !== 'active' && t.callState[state as 'calling']}
-            {state === 'active' && !theirs.mic && t.theirMicOff(peer.name)}
+            {state === 'active' && !theirs.mic && t.theirMicOff}
           </span>
           {call.since !== null && <Clock since={call.since} />}
         </p>

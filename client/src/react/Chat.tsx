@@ -26,6 +26,7 @@ import { day, muteText, textsOf, wordsOf, type Locale } from './texts.js';
 import { useMutes } from './useMutes.js';
 import { usePresence } from './usePresence.js';
 import { doorOf, useRoom } from './useRoom.js';
+import { useStale } from './useStale.js';
 import { useStick, type Stick } from './useStick.js';
 import { useTyping } from './useTyping.js';
 import { useVisible } from './useVisible.js';
@@ -91,7 +92,7 @@ export function Chat(props: ChatProps): ReactNode {
   const [store] = useState(() => new MessageStore(me));
   const bubbles = useSyncExternalStore(
     store.subscribe, store.bubbles, store.bubbles);
-  const [problem, setProblem] = useState<string | null>(null);
+  const [problem, setProblem] = useState<unknown>(null);
   const [isPutOut, setPutOut] = useState(false);
   const [editing, setEditing] = useState<string | null>(null);
   const stick = useStick(bubbles);
@@ -109,10 +110,11 @@ export function Chat(props: ChatProps): ReactNode {
       await refresh(() => latest.current.mutes());
       setProblem(null);
     } catch (err) {
-      setProblem(wordsOf(err));
+      setProblem(err);
     }
   }, [store, latest, refresh]);
   useEffect(() => void load(), [load]);
+  useStale(load);
 
   const known = new Map<string, Person>();
   for (const { message: m } of bubbles)
@@ -185,6 +187,7 @@ export function Chat(props: ChatProps): ReactNode {
     info.state === 'error' ? t.forbidden
     : isPutOut ? t.left
     : (closed ?? (mute && muteText(locale, mute)));
+  const failure = actions.error ?? mutes.error;
   let lastDay = '';
   let lastSender = '';
 
@@ -220,13 +223,13 @@ export function Chat(props: ChatProps): ReactNode {
         ref={stick.ref}
         onScroll={stick.onScroll}
       >
-        {problem && (
+        {problem !== null && (
           <p className="pgpush-note" role="alert">
-            {problem}{' '}
+            {wordsOf(locale, problem)}{' '}
             <button type="button" onClick={() => void load()}>{t.retry}</button>
           </p>
         )}
-        {bubbles.length === 0 && !problem && (
+        {bubbles.length === 0 && problem === null && (
           <p className="pgpush-note">{store.loaded ? t.none : t.loading}</p>
         )}
         {bubbles.map((bubble) => {
@@ -277,10 +280,8 @@ export function Chat(props: ChatProps): ReactNode {
           (userIds.length === 1 ? t.typing : t.typingMany)(
             userIds.map(nameOf).join(', '))}
       </p>
-      {(actions.error ?? mutes.error) && (
-        <p className="pgpush-note" role="alert">
-          {actions.error ?? mutes.error}
-        </p>
+      {failure !== null && (
+        <p className="pgpush-note" role="alert">{wordsOf(locale, failure)}</p>
       )}
       {barred !== null ? (
         <p className="pgpush-note pgpush-barred" role="status">{barred}</p>
@@ -359,11 +360,10 @@ function useActions(
 ) {
   const client = usePush();
   const latest = useLatest(source);
-  const [error, setError] = useState<string | null>(null);
+  const [error, setError] = useState<unknown>(null);
 
   const made = useMemo(() => {
     const uploaded = new WeakMap<File, Attachment>();
-    const fail = (err: unknown) => setError(wordsOf(err));
 
     const post = async (localId: string) => {
       const draft = store.findDraft(localId);
@@ -392,7 +392,7 @@ function useActions(
           await latest.current.post({ content, attachments }),
         );
       } catch (err) {
-        store.updateDraft(localId, { state: 'failed', error: wordsOf(err) });
+        store.updateDraft(localId, { state: 'failed', error: err });
       }
     };
 
@@ -402,16 +402,16 @@ function useActions(
         setError(null);
         latest.current.change!.remove(id).then(
           () => store.change({ id, deleted: true }),
-          fail,
+          setError,
         );
       },
       moderate: (messageId) => {
         setError(null);
-        client.send('remove_message', { messageId }).catch(fail);
+        client.send('remove_message', { messageId }).catch(setError);
       },
       react: (messageId, emoji) => {
         setError(null);
-        client.send('toggle_reaction', { messageId, emoji }).catch(fail);
+        client.send('toggle_reaction', { messageId, emoji }).catch(setError);
       },
       retry: (localId) => {
         // It may have been written, and only the answer been lost: then the
@@ -424,7 +424,7 @@ function useActions(
       discard: (localId) => store.settle(localId, null),
       grown,
     };
-    return { post, fail, bubble };
+    return { post, fail: setError, bubble };
   }, [client, latest, store, load, grown, setEditing]);
   return { ...made, error };
 }

@@ -6,12 +6,14 @@ import {
   useId,
   useRef,
   useState,
+  type ClipboardEvent,
   type KeyboardEvent,
   type ReactNode,
 } from 'react';
 import { Icon } from './icons.js';
-import { useEarlyEffect } from './latest.js';
+import { useEarlyEffect, useLatest } from './latest.js';
 import { textsOf, type Locale } from './texts.js';
+import { useObjectUrl } from './useObjectUrl.js';
 
 export interface ComposerProps {
   locale: Locale;
@@ -30,6 +32,7 @@ export function Composer(props: ComposerProps): ReactNode {
   const t = textsOf(locale);
   const [text, setText] = useState(editing?.content ?? '');
   const [files, setFiles] = useState<File[]>([]);
+  const form = useRef<HTMLFormElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   const picker = useId();
 
@@ -58,6 +61,28 @@ export function Composer(props: ComposerProps): ReactNode {
     setFiles([]);
   }
 
+  /** From the clipboard, or dropped somewhere in the chat. */
+  function take(event: Event | ClipboardEvent, from: DataTransfer | null) {
+    if (editing || !from || from.files.length === 0) return;
+    event.preventDefault();
+    setFiles([...files, ...from.files]);
+  }
+  const latest = useLatest(take);
+  useEffect(() => {
+    const chat = form.current!.closest<HTMLElement>('.pgpush-chat')!;
+    const over = (event: DragEvent) => {
+      if (event.dataTransfer?.types.includes('Files')) event.preventDefault();
+    };
+    const drop = (event: DragEvent) =>
+      latest.current(event, event.dataTransfer);
+    chat.addEventListener('dragover', over);
+    chat.addEventListener('drop', drop);
+    return () => {
+      chat.removeEventListener('dragover', over);
+      chat.removeEventListener('drop', drop);
+    };
+  }, [latest]);
+
   function key(event: KeyboardEvent) {
     if (event.key === 'Enter' && !event.shiftKey && !event.nativeEvent.isComposing) {
       event.preventDefault();
@@ -70,6 +95,7 @@ export function Composer(props: ComposerProps): ReactNode {
   return (
     <form
       className="pgpush-composer"
+      ref={form}
       onSubmit={(event) => {
         event.preventDefault();
         submit();
@@ -112,6 +138,7 @@ export function Composer(props: ComposerProps): ReactNode {
         <textarea
           ref={field}
           rows={1}
+          dir="auto"
           maxLength={10000}
           value={text}
           placeholder={t.write}
@@ -122,6 +149,7 @@ export function Composer(props: ComposerProps): ReactNode {
           }}
           onBlur={() => onTyping(false)}
           onKeyDown={key}
+          onPaste={(event) => take(event, event.clipboardData)}
         />
         <button
           type="submit"
@@ -144,13 +172,8 @@ interface ChipProps {
 }
 
 function Chip({ file, label, onRemove }: ChipProps): ReactNode {
-  const [preview, setPreview] = useState<string | null>(null);
-  useEffect(() => {
-    if (!file.type.startsWith('image/')) return;
-    const url = URL.createObjectURL(file);
-    setPreview(url);
-    return () => URL.revokeObjectURL(url);
-  }, [file]);
+  const isImage = file.type.startsWith('image/');
+  const preview = useObjectUrl(isImage ? file : null);
   return (
     <li>
       {preview ? <img src={preview} alt="" /> : <Icon name="file" />}

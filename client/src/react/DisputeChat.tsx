@@ -7,6 +7,7 @@ import { Chat } from './Chat.js';
 import { useLatest } from './latest.js';
 import { textsOf, wordsOf, type Locale } from './texts.js';
 import { doorOf, useRoom } from './useRoom.js';
+import { useStale } from './useStale.js';
 
 export interface DisputeChatProps {
   disputeId: string;
@@ -36,9 +37,9 @@ function Loaded(props: DisputeChatProps): ReactNode {
   if (!dispute)
     return (
       <section className="pgpush-chat pgpush-dispute" lang={locale}>
-        <p className="pgpush-note" role={error ? 'alert' : 'status'}>
-          {error ?? t.loading}{' '}
-          {error && (
+        <p className="pgpush-note" role={error === null ? 'status' : 'alert'}>
+          {error === null ? t.loading : wordsOf(locale, error)}{' '}
+          {error !== null && (
             <button type="button" onClick={() => void load()}>{t.retry}</button>
           )}
         </p>
@@ -92,7 +93,7 @@ function Loaded(props: DisputeChatProps): ReactNode {
 function useDispute({ disputeId, api, onStatus }: DisputeChatProps) {
   const latest = useLatest({ api, onStatus });
   const [dispute, setDispute] = useState<Dispute | null>(null);
-  const [error, setError] = useState<string | null>(null);
+  const [error, setError] = useState<unknown>(null);
 
   const learn = useCallback((told: Dispute) => {
     // Answers may overtake each other.
@@ -104,10 +105,11 @@ function useDispute({ disputeId, api, onStatus }: DisputeChatProps) {
     try {
       learn(await latest.current.api.dispute(disputeId));
     } catch (err) {
-      setError(wordsOf(err));
+      setError(err);
     }
   }, [disputeId, latest, learn]);
   useEffect(() => void load(), [load]);
+  useStale(load);
 
   useRoom(`dispute:${disputeId}`, {
     dispute_status_update: ({ status, updatedAt }) => {
@@ -170,7 +172,7 @@ function Controls({ dispute, locale, setStatus }: BannerProps): ReactNode {
   const t = textsOf(locale);
   const [isSure, setSure] = useState(false);
   const [isBusy, setBusy] = useState(false);
-  const [error, setError] = useState<string | null>(null);
+  const [error, setError] = useState<unknown>(null);
   const set = async (status: DisputeStatus) => {
     setBusy(true);
     setError(null);
@@ -178,7 +180,7 @@ function Controls({ dispute, locale, setStatus }: BannerProps): ReactNode {
     try {
       await setStatus(status);
     } catch (err) {
-      setError(wordsOf(err));
+      setError(err);
     }
     setBusy(false);
   };
@@ -218,7 +220,7 @@ function Controls({ dispute, locale, setStatus }: BannerProps): ReactNode {
           </button>
         </>
       )}
-      {error && <span role="alert">{error}</span>}
+      {error !== null && <span role="alert">{wordsOf(locale, error)}</span>}
     </div>
   );
 }

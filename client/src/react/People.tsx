@@ -30,14 +30,13 @@ export function People(props: PeopleProps): ReactNode {
               <Avatar name={p.name} isOnline={presence[p.id]?.isOnline} />
               <span className="pgpush-who">
                 <span>
-                  <strong>{p.name}</strong>{' '}
+                  <strong dir="auto" title={p.name}>{p.name}</strong>{' '}
                   {p.role && (
                     <span className={`pgpush-role pgpush-role-${p.role}`}>
                       {t.role[p.role]}
                     </span>
                   )}
-                </span>
-{' '}
+                </span>{' '}
                 <span className="pgpush-seen">{seen(locale, presence[p.id])}</span>
                 {mute && (
                   <span className="pgpush-is-muted" title={mute.reason ?? ''}>

@@ -132,6 +132,7 @@ export interface NotificationApi {
 }
 
 export class ApiError extends Error {
+  /** status 0: there was no answer. */
   constructor(readonly status: number, message: string) {
     super(message);
     this.name = 'ApiError';
@@ -162,6 +163,9 @@ export function makeApi(options: ApiOptions): Api {
         ...(body !== undefined && { 'Content-Type': 'application/json' }),
       },
       body: body === undefined ? undefined : JSON.stringify(body),
+    }).catch(() => {
+      // Each browser has its own words for it.
+      throw new ApiError(0, 'The server cannot be reached');
     });
     const answer: any = await response.json().catch(() => null);
     if (!response.ok)
@@ -198,7 +202,8 @@ export function makeApi(options: ApiOptions): Api {
             ),
           );
       };
-      request.onerror = () => reject(new ApiError(0, 'The upload failed'));
+      request.onerror = () =>
+        reject(new ApiError(0, 'The server cannot be reached'));
       request.send(file);
     });
   };

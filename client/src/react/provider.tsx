@@ -42,8 +42,8 @@ export function PushProvider(props: PushProviderProps): ReactNode {
       getToken: () => (latest.current.options ?? first).getToken(),
       poll: first.poll && {
         ...first.poll,
-        fetch: (rooms) =>
-          (latest.current.options?.poll ?? first.poll!).fetch(rooms),
+        fetch: async (rooms) =>
+          (latest.current.options?.poll ?? first.poll!).fetch?.(rooms),
       },
     });
     // What may change does so through latest.

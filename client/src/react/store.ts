@@ -27,7 +27,7 @@ export interface Draft {
   state: 'sending' | 'failed';
   /** Of its files, from 0 to 1. */
   progress: number;
-  error: string | null;
+  error: unknown;
   /** What came after this may be it. */
   since: number;
 }

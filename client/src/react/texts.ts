@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
 
-import type { Mute } from './api.js';
+import { ApiError, type Mute } from './api.js';
 
 export type Locale = 'en' | 'uk';
 
@@ -47,6 +47,7 @@ const en = {
   delivered: 'Delivered',
   read: 'Read',
   failed: 'Not sent',
+  unreachable: 'the server cannot be reached',
   retry: 'Try again',
   discard: 'Discard',
   unread: 'New messages',
@@ -105,7 +106,7 @@ const en = {
   micOn: 'Unmute the microphone',
   cameraOff: 'Turn the camera off',
   cameraOn: 'Turn the camera on',
-  theirMicOff: (name: string) => `${name} is muted`,
+  theirMicOff: 'microphone off',
   theirVideo: (name: string) => `Video of ${name}`,
   myVideo: 'Your own video',
   callState: {
@@ -172,6 +173,7 @@ const uk: Texts = {
   delivered: 'Доставлено',
   read: 'Прочитано',
   failed: 'Не надіслано',
+  unreachable: 'сервер недоступний',
   retry: 'Спробувати ще раз',
   discard: 'Відкинути',
   unread: 'Нові повідомлення',
@@ -235,7 +237,7 @@ const uk: Texts = {
   micOn: 'Увімкнути мікрофон',
   cameraOff: 'Вимкнути камеру',
   cameraOn: 'Увімкнути камеру',
-  theirMicOff: (name) => `${name}: мікрофон вимкнено`,
+  theirMicOff: 'мікрофон вимкнено',
   theirVideo: (name) => `Відео: ${name}`,
   myVideo: 'Ваше відео',
   callState: {
@@ -278,9 +280,15 @@ const ALL: Record<Locale, Texts> = { en, uk };
 
 export const textsOf = (locale: Locale): Texts => ALL[locale];
 
+/** How the reader writes times in that language: as in en-GB, perhaps. */
+const variant = (locale: Locale): string =>
+  globalThis.navigator?.languages?.find((l) => l.split('-')[0] === locale) ??
+  locale;
+
 export const clock = (locale: Locale, time: string): string =>
-  new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit' })
-    .format(new Date(time));
+  new Intl.DateTimeFormat(variant(locale), {
+    hour: '2-digit', minute: '2-digit',
+  }).format(new Date(time));
 
 export function day(locale: Locale, time: string, now = new Date()): string {
   const date = new Date(time);
@@ -288,11 +296,18 @@ export function day(locale: Locale, time: string, now = new Date()): string {
     new Date(now.getFullYear(), now.getMonth(), now.getDate() - days);
   if (date >= ago(0)) return textsOf(locale).today;
   if (date >= ago(1)) return textsOf(locale).yesterday;
-  return new Intl.DateTimeFormat(locale, { dateStyle: 'long' }).format(date);
+  return new Intl.DateTimeFormat(variant(locale), {
+    dateStyle: 'long',
+  }).format(date);
 }
 
-export const whenText = (locale: Locale, time: string): string =>
-  `${day(locale, time)}, ${clock(locale, time)}`;
+/** Within a sentence. */
+export function whenText(locale: Locale, time: string): string {
+  const { today, yesterday } = textsOf(locale);
+  const on = day(locale, time);
+  const isWord = on === today || on === yesterday;
+  return `${isWord ? on.toLocaleLowerCase(locale) : on}, ${clock(locale, time)}`;
+}
 
 /** For the muted, or short for those who see them. */
 export function muteText(locale: Locale, mute: Mute, short = false): string {
@@ -303,5 +318,8 @@ export function muteText(locale: Locale, mute: Mute, short = false): string {
   return [when ? t.mutedUntil(when) : t.muted, reason].filter(Boolean).join(' ');
 }
 
-export const wordsOf = (err: unknown): string =>
-  err instanceof Error ? err.message : String(err);
+export function wordsOf(locale: Locale, err: unknown): string {
+  if (err instanceof ApiError && err.status === 0)
+    return textsOf(locale).unreachable;
+  return err instanceof Error ? err.message : String(err);
+}

@@ -73,6 +73,7 @@ export function useDisputes(options: DisputesOptions): Disputes {
         if (type === 'dispute') quietly();
       }),
       client.on('welcome', quietly),
+      client.on('stale', quietly),
     ];
     quietly();
     return () => {

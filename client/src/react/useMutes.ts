@@ -4,7 +4,6 @@
 import { useCallback, useMemo, useRef, useState } from 'react';
 import type { Mute } from './api.js';
 import { usePush } from './provider.js';
-import { wordsOf } from './texts.js';
 
 export interface Mutes {
   of: (userId: string) => Mute | null;
@@ -14,14 +13,14 @@ export interface Mutes {
   /** minutes null: for good. */
   mute: (userId: string, minutes: number | null, reason: string) => void;
   unmute: (userId: string) => void;
-  /** Why the last of these two failed. */
-  error: string | null;
+  /** Why the last of these two failed, or null. */
+  error: unknown;
 }
 
 export function useMutes(room: string): Mutes {
   const client = usePush();
   const [known, setKnown] = useState<readonly Mute[]>([]);
-  const [error, setError] = useState<string | null>(null);
+  const [error, setError] = useState<unknown>(null);
   const changes = useRef(0);
 
   const drop = useCallback(({ userId }: { userId: string }) => {
@@ -49,7 +48,7 @@ export function useMutes(room: string): Mutes {
       try {
         then((await client.send(event, { room, ...data })) as Mute);
       } catch (err) {
-        setError(wordsOf(err));
+        setError(err);
       }
     };
     return {

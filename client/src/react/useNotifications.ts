@@ -134,6 +134,7 @@ export function useNotifications(
     };
     let user = client.user;
     if (user) follow(user);
+    const offStale = client.on('stale', quietly);
     const offWelcome = client.on('welcome', (welcome: Welcome) => {
       if (welcome.user === user) return;
       user = welcome.user;
@@ -144,6 +145,7 @@ export function useNotifications(
       gone = true;
       asked.current++;
       off?.();
+      offStale();
       offWelcome();
     };
   }, [client, latest, limit, refresh, markRead]);

@@ -27,16 +27,19 @@ export interface Stick {
 export function useStick(content: unknown): Stick {
   const ref = useRef<HTMLDivElement>(null);
   const stuck = useRef(true);
-  /** Where it was at its end for the last time. */
+  /** Where its end was for the last time. */
   const end = useRef(0);
   const [atEnd, setAtEnd] = useState(true);
 
   const onScroll = useCallback(() => {
     const { scrollHeight, scrollTop, clientHeight } = ref.current!;
     const gap = scrollHeight - scrollTop - clientHeight;
-    stuck.current = gap < NEAR_END_PX;
-    if (stuck.current) end.current = scrollTop + gap;
-    setAtEnd(stuck.current);
+    const isNear = gap < NEAR_END_PX;
+    // It may have grown before we are told that we scrolled it ourselves.
+    if (!isNear && stuck.current && end.current - scrollTop < NEAR_END_PX) return;
+    stuck.current = isNear;
+    if (isNear) end.current = scrollTop + gap;
+    setAtEnd(isNear);
   }, []);
   const toEnd = useCallback(() => {
     stuck.current = true;

@@ -96,7 +96,7 @@ export function Title({ title, children }) {
       >
         <Icon name="back" />
       </button>
-      <h1 ref={heading} tabIndex={-1}>{title}</h1>
+      <h1 ref={heading} tabIndex={-1} title={title}>{title}</h1>
       <div className="title-actions">{children}</div>
     </div>
   );

@@ -26,6 +26,7 @@ import { go, hashOf, useRoute } from './place.js';
 import { useTexts } from './texts.js';
 
 const TOAST_MS = 8000;
+const POLL_MS = 5000;
 const Context = createContext(null);
 
 /** { pane, me, api, market, route, go, hashOf, say, fail } */
@@ -38,6 +39,8 @@ export function Pane({ pane, session, onPair }) {
     () => ({
       url: `${location.origin.replace('http', 'ws')}/ws`,
       getToken: newToken,
+      // The last resort: what is shown fetches itself again now and then.
+      poll: { interval: POLL_MS },
     }),
     [newToken],
   );
@@ -151,7 +154,7 @@ function Head({ session }) {
     <header className="head">
       <Avatar name={me.name} role={me.role} />
       <span className="who">
-        <strong>{me.name}</strong>
+        <strong title={me.name}>{me.name}</strong>
         <Role role={me.role} />
       </span>
       <Connection />

@@ -39,6 +39,7 @@ export function useMarket(api, onOpened) {
       client.on('notification', ({ type }) => type === 'message' || load()),
       // What came before the connection stood, or during a cut, was not told.
       client.on('welcome', load),
+      client.on('stale', load),
     ];
     return () => offs.forEach((off) => off());
   }, [client, load]);

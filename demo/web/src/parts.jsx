@@ -30,7 +30,7 @@ const initials = (name) =>
   name
     .split(/\s+/)
     .slice(0, 2)
-    .map((word) => word[0])
+    .map((word) => [...word][0])
     .join('');
 
 export const Avatar = ({ name, role }) => (

@@ -229,8 +229,12 @@ export function useTexts() {
   return { ...ALL[locale], locale };
 }
 
+/** How the reader writes times in that language: as in en-GB, perhaps. */
+const variant = (locale) =>
+  navigator.languages.find((l) => l.split('-')[0] === locale) ?? locale;
+
 export const moment = (locale, time) =>
-  new Intl.DateTimeFormat(locale, {
+  new Intl.DateTimeFormat(variant(locale), {
     dateStyle: 'medium',
     timeStyle: 'short',
   }).format(new Date(time));
