@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { CHROMIUM, watchProblems } from './chromium.js';
-import { finishWorlds, makeWorld, until } from './lib.js';
+import { LIMIT_MS, finishWorlds, makeWorld, until } from './lib.js';
 import { Proxy } from './proxy.js';
 import {
   CLIENT, DISPUTE, ORDER, ORDER2, PERFORMER, STRANGER, notify, postMessage,
@@ -48,7 +48,7 @@ afterEach(async () => {
 /** A tab of this user that shows these components. */
 async function open(user, ...specs) {
   const context = await browser.newContext();
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(LIMIT_MS);
   contexts.push(context);
   const page = await context.newPage();
   watchProblems(page, problems);
