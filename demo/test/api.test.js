@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { transaction } from '../api/db.js';
 import { makeWorld, openPool, PNG, request, tokenOf } from './lib.js';
 
 const pool = openPool();
@@ -326,6 +327,22 @@ test('a dispute is opened, discussed and resolved', async () => {
     content: 'but',
   });
   await expectStatus(201, w.client, 'POST', path, { reason: 'again' });
+});
+
+test('a connection that ends in a transaction is an error, and no more', async () => {
+  await assert.rejects(
+    transaction(pool, async (client) => {
+      const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
+      const gone = new Promise((resolve) => {
+        client.once('end', resolve);
+      });
+      await pool.query('SELECT pg_terminate_backend($1)', [rows[0].pid]);
+      await gone;
+      await client.query('SELECT 1');
+    }),
+  );
+  const { rows } = await pool.query('SELECT 1 AS one');
+  assert.equal(rows[0].one, 1);
 });
 
 test('the page is served, and the daemon behind the same port', async () => {
