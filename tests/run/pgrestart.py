@@ -65,7 +65,8 @@ def welcome_while_away(w):
 def without_descriptors(w):
     """connections without number, while it is away, leave it the descriptors
     to come back with"""
-    other = World("app", own=True, start=False, auth_timeout="5m")
+    other = World("app", own=True, start=False, auth_timeout="5m",
+        reconnect_max="1s")
     began = daemons.die_with_parent
 
     def few():
@@ -91,7 +92,7 @@ def without_descriptors(w):
             "usename = 'push_daemon' HAVING count(*) = 4"),
             "its connections", 30)
         other.emit("open:few", "x", {})
-        c.event("x")
+        c.event("x", limit=30)
     finally:
         for s in crowd:
             s.close()
