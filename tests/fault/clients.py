@@ -96,7 +96,7 @@ class Client:
             self.link.goodbye()
         self.link.shut()
         self.link = None
-        self.live = False
+        self.live = self.stalled = False
         for room in self.rooms.values():
             if room.state != BANNED:
                 room.state = OUT
