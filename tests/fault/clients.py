@@ -217,6 +217,7 @@ class Client:
         room.state = OUT
         if error["code"] == "forbidden":
             room.state = BANNED
+            room.banned = self.conn
         elif error["code"] in ("unavailable", "internal"):
             self.crowd.count("join " + error["code"])
             self.later(self.rng.uniform(0.1, 0.5), lambda: self.join(room))
