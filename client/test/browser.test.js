@@ -8,7 +8,7 @@ import { createServer } from 'node:http';
 import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { CHROMIUM, watchProblems } from './chromium.js';
-import { finishWorlds, makeWorld, range, until } from './lib.js';
+import { LIMIT_MS, finishWorlds, makeWorld, range, until } from './lib.js';
 import { Proxy } from './proxy.js';
 
 let w;
@@ -59,7 +59,7 @@ afterEach(async () => {
 
 async function newContext() {
   const context = await browser.newContext();
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(LIMIT_MS);
   contexts.push(context);
   return context;
 }

@@ -232,9 +232,9 @@ test('who is gone without a word is missed after a while', async () => {
   await callWithVideo(a, b);
   const cdp = await b.context().newCDPSession(b);
   cdp.send('Page.crash').catch(() => {});
-  await talk(a).getByText('Connection lost').waitFor({ timeout: 60_000 });
+  await talk(a).getByText('Connection lost').waitFor();
   await a.locator('.pgpush-call-ended').filter({ hasText: 'has gone' })
-    .waitFor({ timeout: 60_000 });
+    .waitFor();
 });
 
 test('who is in a call is busy for another order', async () => {

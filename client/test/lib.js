@@ -112,8 +112,11 @@ export async function finishWorlds() {
   keeper?.stdin.end();
 }
 
+/** Machines of the tests are slow and busy. */
+export const LIMIT_MS = 60_000;
+
 /** Resolves when check() is true; fails after ms. */
-export async function until(check, what = check.toString(), ms = 20_000) {
+export async function until(check, what = check.toString(), ms = LIMIT_MS) {
   const end = Date.now() + ms;
   for (;;) {
     const found = await check();

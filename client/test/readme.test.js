@@ -13,7 +13,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
-import { CHROMIUM } from './chromium.js';
+import { CHROMIUM, watchProblems } from './chromium.js';
 import { finishWorlds, makeWorld, until } from './lib.js';
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
@@ -135,6 +135,8 @@ test('the page of the README works when it is served as it is', async () => {
   const browser = await chromium.launch(CHROMIUM);
   try {
     const pages = [await browser.newPage(), await browser.newPage()];
+    const problems = [];
+    for (const page of pages) watchProblems(page, problems);
     for (const [i, hash] of ['', '#performer'].entries()) {
       await pages[i].goto(`http://127.0.0.1:${site.address().port}/${hash}`);
       await pages[i].getByText('(in)').waitFor();
@@ -144,6 +146,7 @@ test('the page of the README works when it is served as it is', async () => {
       await pages[i].getByPlaceholder('Message').press('Enter');
       for (const page of pages) await page.getByText(text).waitFor();
     }
+    assert.deepEqual(problems, []);
   } finally {
     await browser.close();
     site.close();

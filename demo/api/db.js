@@ -13,17 +13,21 @@ export function openDatabase(options) {
 export async function transaction(pool, fn) {
   const client = await pool.connect();
   let broken;
+  // The pool listens only while it is idle; unheard it would end the process.
+  const note = (err) => {
+    broken = err;
+  };
+  client.on('error', note);
   try {
     await client.query('BEGIN');
     const result = await fn(client);
     await client.query('COMMIT');
     return result;
   } catch (err) {
-    await client.query('ROLLBACK').catch((e) => {
-      broken = e;
-    });
+    await client.query('ROLLBACK').catch(note);
     throw err;
   } finally {
+    client.off('error', note);
     client.release(broken);
   }
 }

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { transaction } from '../api/db.js';
 import { makeWorld, openPool, PNG, request, tokenOf } from './lib.js';
 
 const pool = openPool();
@@ -40,6 +41,29 @@ test('login gives a token that works', async () => {
   await expectStatus(404, null, 'POST', '/api/login', { email: 'no@one.test' });
   await expectStatus(400, null, 'POST', '/api/login', { email: 7 });
   await expectStatus(400, null, 'POST', '/api/login', '{');
+});
+
+test('pages of this machine may ask from their own port, others may not', async () => {
+  for (const [origin, allowed] of [
+    ['http://localhost:5173', true],
+    ['http://127.0.0.1', true],
+    ['http://localhost.example.org', false],
+    ['https://example.org', false],
+    ['null', false],
+  ]) {
+    const asked = await request(null, 'OPTIONS', '/api/login', undefined, {
+      Origin: origin,
+      'Access-Control-Request-Method': 'POST',
+    });
+    const got = await request(null, 'GET', '/api/demo-users', undefined, {
+      Origin: origin,
+    });
+    for (const { headers } of [asked, got]) {
+      const answer = headers.get('access-control-allow-origin');
+      assert.equal(answer, allowed ? origin : null);
+    }
+    assert.equal(asked.status === 204, allowed);
+  }
 });
 
 test('without a good token there is nothing', async () => {
@@ -303,6 +327,22 @@ test('a dispute is opened, discussed and resolved', async () => {
     content: 'but',
   });
   await expectStatus(201, w.client, 'POST', path, { reason: 'again' });
+});
+
+test('a connection that ends in a transaction is an error, and no more', async () => {
+  await assert.rejects(
+    transaction(pool, async (client) => {
+      const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
+      const gone = new Promise((resolve) => {
+        client.once('end', resolve);
+      });
+      await pool.query('SELECT pg_terminate_backend($1)', [rows[0].pid]);
+      await gone;
+      await client.query('SELECT 1');
+    }),
+  );
+  const { rows } = await pool.query('SELECT 1 AS one');
+  assert.equal(rows[0].one, 1);
 });
 
 test('the page is served, and the daemon behind the same port', async () => {

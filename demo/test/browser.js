@@ -8,13 +8,11 @@ import path from 'node:path';
 import { after, afterEach, before, beforeEach } from 'node:test';
 import { chromium } from 'playwright-core';
 import { CHROMIUM, watchProblems } from '../../client/test/chromium.js';
-import { BASE, makeWorld, openPool, until } from './lib.js';
+import { BASE, LIMIT_MS, makeWorld, openPool, until } from './lib.js';
 
 export const PHONE = { width: 390, height: 844 };
 export const DESKTOP = { width: 1280, height: 800 };
 const SHOTS = process.env.PGPUSH_SHOTS;
-/** Machines of the tests are slow and busy. */
-const LIMIT_MS = 30_000;
 
 /** Runs in the page, before anything else. */
 function watch(sessions) {

@@ -134,8 +134,11 @@ function makePng(width, height) {
 
 export const PNG = makePng(320, 200);
 
+/** Machines of the tests are slow and busy. */
+export const LIMIT_MS = 60_000;
+
 /** Resolves when check() is true; fails after ms. */
-export async function until(check, what, ms = 30_000) {
+export async function until(check, what, ms = LIMIT_MS) {
   const end = Date.now() + ms;
   for (;;) {
     const found = await check();

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 import { CHROMIUM, watchProblems } from '../chromium.js';
-import { finishWorlds, makeWorld, until } from '../lib.js';
+import { LIMIT_MS, finishWorlds, makeWorld, until } from '../lib.js';
 import { Proxy } from '../proxy.js';
 import { startApi } from './api.js';
 import { ADMIN, CLIENT, PERFORMER, servePage, watchSockets } from './lib.js';
@@ -110,7 +110,7 @@ class Stage {
       viewport: { width: 700, height: 600 },
       ...context,
     });
-    c.setDefaultTimeout(20_000);
+    c.setDefaultTimeout(LIMIT_MS);
     this.contexts.push(c);
     return c;
   }
