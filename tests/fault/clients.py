@@ -96,7 +96,7 @@ class Client:
             self.link.goodbye()
         self.link.shut()
         self.link = None
-        self.live = False
+        self.live = self.stalled = False
         for room in self.rooms.values():
             if room.state != BANNED:
                 room.state = OUT
@@ -111,7 +111,8 @@ class Client:
             delay = int(end.reason[6:]) / 1000
         elif end.code in (1013, None):
             delay = self.rng.uniform(0.1, 0.5)
-        elif end.code not in (1001, 1005, 1012):
+        elif end.code not in (1001, 1005, 1012, 4408):
+            # 4408: it stood still, or all of us did.
             self.note("closed with %s %s", end.code, end.reason)
         self.crowd.count("closed %s" % (end.code or "without a word"))
         self.log("closed %s %s", end.code, end.reason)
@@ -217,6 +218,7 @@ class Client:
         room.state = OUT
         if error["code"] == "forbidden":
             room.state = BANNED
+            room.banned = self.conn
         elif error["code"] in ("unavailable", "internal"):
             self.crowd.count("join " + error["code"])
             self.later(self.rng.uniform(0.1, 0.5), lambda: self.join(room))

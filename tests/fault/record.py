@@ -41,6 +41,7 @@ class Room:
         self.asked = 0.0            # when we left, to rejoin without since
         self.said = 0               # the program's own last event
         self.odd = None             # a reply that only a reset explains
+        self.banned = 0             # the connection on which a join said so
 
     @property
     def now(self):

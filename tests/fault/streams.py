@@ -229,7 +229,8 @@ class StreamClient(Client):
         room = self.rooms.get(f.get("room"))
         if ident is None:
             return
-        if room is None or room.state == BANNED:
+        if room is None or \
+                room.state == BANNED and room.banned != self.conn:
             self.note("event %s for %s", ident, f.get("room"))
             return
         if ident <= self.top:
@@ -305,9 +306,9 @@ class StreamClient(Client):
         f = answer[1]
         if not f["ok"]:
             self.refused(room, f["error"])
-            for f in waiting:
-                self.note("room %s: %s, and the join was refused", room.name,
-                    f)
+            for f in waiting:           # sent before the leave, read late
+                if f["type"] == "event":
+                    self.keep(room, f)
             return
         room.state = IN
         room.segments.append(Segment(self.epoch, f["id"]))

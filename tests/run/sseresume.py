@@ -264,7 +264,7 @@ def joined_meanwhile(w):
             other.emit(room, "n", {"n": 100 + i})
         read_by(other)
     finally:
-        os.kill(reads[0][0], signal.SIGCONT)
+        os.kill(reads, signal.SIGCONT)
     numbers(t, 0, 104)
     same(other.close(), [], "end of the daemon")
 
