@@ -745,8 +745,10 @@ apply_rooms(struct session *s, const struct answer *a, const struct request *q)
 	if (d->is_brief)
 		return;
 	for (i = 0; i < a->njoin; i++)
-		if (room_name_ok(a->join[i]) &&
-		    (q == NULL || !request_is_revoked(q, a->join[i])))
+		if (!room_name_ok(a->join[i]))
+			log_warn("msg=\"bad room in an answer\" room=%s",
+			    log_quote(a->join[i], strlen(a->join[i])));
+		else if (q == NULL || !request_is_revoked(q, a->join[i]))
 			enter(s, a->join[i], NULL, -1, NULL);
 	for (i = 0; i < a->nleave; i++) {
 		if (room_member(a->leave[i], s) == NULL)

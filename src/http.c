@@ -490,45 +490,32 @@ query_decode(const struct http_slice *s, char *out, size_t size)
 	return (int)n;
 }
 
-/* Find the *n-th parameter of that name; *n counts down with each. */
-static bool
-query_find(const struct http_request *req, const char *name, size_t *n,
-    struct http_slice *value)
+int
+http_query_next(struct http_slice *rest, const char *name, char *out,
+    size_t size)
 {
-	struct http_slice	 rest = req->query, key;
+	struct http_slice	 value, key;
 	char			 decoded[QUERY_NAME_MAX];
-	bool			 more, has_value;
+	bool			 found;
 
-	do {
-		*value = slice_cut(&rest, '&', &more);
-		key = slice_cut(value, '=', &has_value);
-		if (query_decode(&key, decoded, sizeof(decoded)) == -1 ||
-		    strcmp(decoded, name) != 0)
-			continue;
-		if ((*n)-- == 0)
-			return true;
-	} while (more);
-	return false;
+	while (rest->len > 0) {
+		value = slice_cut(rest, '&', &found);
+		key = slice_cut(&value, '=', &found);
+		if (query_decode(&key, decoded, sizeof(decoded)) >= 0 &&
+		    strcmp(decoded, name) == 0)
+			return query_decode(&value, out, size);
+	}
+	return HTTP_QUERY_END;
 }
 
 int
-http_query_get(const struct http_request *req, const char *name, size_t n,
-    char *out, size_t size)
+http_query_get(const struct http_request *req, const char *name, char *out,
+    size_t size)
 {
-	struct http_slice	value;
+	struct http_slice	rest = req->query;
+	int			n = http_query_next(&rest, name, out, size);
 
-	return query_find(req, name, &n, &value) ? query_decode(&value, out,
-	    size) : -1;
-}
-
-size_t
-http_query_count(const struct http_request *req, const char *name)
-{
-	struct http_slice	value;
-	size_t			n = SIZE_MAX;
-
-	(void)query_find(req, name, &n, &value);
-	return SIZE_MAX - n;
+	return n == HTTP_QUERY_END ? -1 : n;
 }
 
 const char *

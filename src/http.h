@@ -75,15 +75,19 @@ bool	 http_header_has(const struct http_request *req, const char *name,
 	    const char *token);
 
 /*
- * The n-th (from 0) query parameter of that name, percent-decoded (and '+' as
- * a space) into out[size], NUL-terminated.  Returns its length, or -1 if there
- * is none, or it is malformed, holds a NUL or does not fit.
+ * The next query parameter of that name, percent-decoded (and '+' as a space)
+ * into out[size], NUL-terminated.  rest begins as the request's query, and is
+ * then what is behind the parameter: so who reads many walks over it once.
+ * Returns its length; -1 if it is malformed, holds a NUL or does not fit; or
+ * HTTP_QUERY_END.
  */
-int	 http_query_get(const struct http_request *req, const char *name,
-	    size_t n, char *out, size_t size);
+#define HTTP_QUERY_END	(-2)
+int	 http_query_next(struct http_slice *rest, const char *name,
+	    char *out, size_t size);
 
-/* How many parameters of that name there are. */
-size_t	 http_query_count(const struct http_request *req, const char *name);
+/* The first of that name; -1 if there is none, too. */
+int	 http_query_get(const struct http_request *req, const char *name,
+	    char *out, size_t size);
 
 bool	 http_slice_is(const struct http_slice *s, const char *text);
 

@@ -42,7 +42,8 @@
 #define ACCEPT_PAUSE_MS	1000		/* after running out of descriptors */
 #define CLOSE_MS	5000		/* for a close handshake */
 #define QUERY_STALL_MS	30000
-#define SPARE_FDS	64		/* for what is no client */
+#define SPARE_FDS	64		/* for what is no session */
+#define OWN_FDS		20		/* for what is no client at all */
 #define DRAIN_STEP_MS	50
 #define RETURN_MS	1		/* for the return of each client */
 #define RETRY_MIN_MS	500		/* until a restart may be over */
@@ -68,6 +69,7 @@ static struct event		*drain_timer;
 static char			*node;
 static int64_t			 nconns;	/* with a session */
 static int64_t			 max_conns;
+static size_t			 max_socks;	/* the rest is for us */
 static int64_t			 drain_start_ms;
 static bool			 draining;
 static bool			 out_of_fds;
@@ -147,7 +149,7 @@ find_since(const struct http_request *req)
 	char	 text[24], *end;
 	int64_t	 since;
 
-	if (http_query_get(req, "since", 0, text, sizeof(text)) <= 0)
+	if (http_query_get(req, "since", text, sizeof(text)) <= 0)
 		return -1;
 	errno = 0;
 	since = strtoll(text, &end, 10);
@@ -170,7 +172,7 @@ open_session(struct conn *c, const struct http_request *req)
 		conn_close(c, CLOSE_BAD_FRAME, "bad since");
 	else if (token.len > 0)
 		client_token(s, token.p, token.len, since,
-		    http_query_get(req, "epoch", 0, epoch, sizeof(epoch)) > 0 ?
+		    http_query_get(req, "epoch", epoch, sizeof(epoch)) > 0 ?
 		    epoch : NULL, NULL);
 }
 
@@ -287,6 +289,11 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	for (i = 0; i < ACCEPT_MAX; i++) {
+		if (conn_count() >= max_socks) {
+			pause_accepting("descriptors are kept for the "
+			    "database");
+			return;
+		}
 		if (sock_accept(&sock, fd, &ss) == 0) {
 			out_of_fds = false;
 			conn_new(&sock, (struct sockaddr *)&ss, &conn_ops,
@@ -529,17 +536,15 @@ server_exit(void)
 
 /* The beginning */
 
-/* As many as the setting says, or as there are descriptors for. */
-static int64_t
-connection_limit(void)
+/* How many descriptors there are beside so many. */
+static size_t
+descriptors_but(size_t reserved)
 {
 	struct rlimit	rl;
 
-	if (cfg->max_connections > 0)
-		return cfg->max_connections;
-	if (getrlimit(RLIMIT_NOFILE, &rl) == -1 || rl.rlim_cur <= SPARE_FDS)
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1 || rl.rlim_cur <= reserved)
 		return 1;
-	return (int64_t)rl.rlim_cur - SPARE_FDS;
+	return (size_t)rl.rlim_cur - reserved;
 }
 
 static char *
@@ -581,7 +586,9 @@ server_start(struct event_base *base, const struct config *config,
 
 	cfg = config;
 	loop = base;
-	max_conns = connection_limit();
+	max_socks = descriptors_but(OWN_FDS);
+	max_conns = cfg->max_connections > 0 ? cfg->max_connections :
+	    (int64_t)descriptors_but(SPARE_FDS);
 	limits.message_bytes = (size_t)cfg->max_message;
 	limits.output_high_bytes = (size_t)cfg->output_high;
 	limits.request_timeout_ms = cfg->auth_timeout_ms;

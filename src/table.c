@@ -13,7 +13,7 @@
 
 #define MIN_BUCKETS	256
 
-static uint32_t	seed;
+static uint64_t	seed;
 
 void
 table_init(void)
@@ -21,16 +21,21 @@ table_init(void)
 	(void)RAND_bytes((unsigned char *)&seed, sizeof(seed));
 }
 
-/* FNV-1a from a random start: keys are the client's to choose. */
+/*
+ * Keys are the client's to choose.  The upper half goes back into the lower one
+ * with each byte: else that byte would meet nothing but the lowest of the seed,
+ * and keys that collide for one of its 256 values are soon found.
+ */
 uint32_t
 table_hash(const char *key)
 {
-	uint32_t	h = 2166136261U ^ seed;
+	uint64_t	h = seed;
 
-	for (; *key != '\0'; key++)
-		h = (h ^ (uint8_t)*key) * 16777619U;
-	h ^= h >> 15;
-	return h == 0 ? 1 : h;
+	for (; *key != '\0'; key++) {
+		h = (h ^ (uint8_t)*key) * UINT64_C(0x9e3779b97f4a7c15);
+		h ^= h >> 32;
+	}
+	return (uint32_t)h == 0 ? 1 : (uint32_t)h;
 }
 
 static struct bucket *

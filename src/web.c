@@ -100,7 +100,7 @@ find_token(const struct http_request *req)
 	web_bearer(req, &bearer);
 	if (bearer.len > 0)
 		return xmemdup(bearer.p, bearer.len);
-	if (http_query_get(req, "token", 0, text, sizeof(text)) > 0)
+	if (http_query_get(req, "token", text, sizeof(text)) > 0)
 		return xstrdup(text);
 	return cfg->origins[0] == '\0' ? NULL : find_cookie(req);
 }
@@ -140,32 +140,31 @@ session_for(struct conn *c, const struct dialect *d)
 
 /* GET /events */
 
-/* The rooms of the query as a JSON array, or NULL if one cannot be. */
+/* The rooms of the query as a JSON array; NULL: one cannot be, or too many. */
 static char *
 find_rooms(const struct http_request *req)
 {
-	char		 room[ROOM_NAME_MAX + 2];
-	struct text	 t = { NULL, 0, 0 };
-	size_t		 i;
-	uint32_t	 utf8;
-	int		 r;
+	struct http_slice	 rest = req->query;
+	char			 room[ROOM_NAME_MAX + 2];
+	struct text		 t = { NULL, 0, 0 };
+	size_t			 i;
+	uint32_t		 utf8;
+	int			 r;
 
 	text_add(&t, "[");
-	for (i = 0; (r = http_query_get(req, "room", i, room,
-	    sizeof(room))) >= 0; i++) {
+	for (i = 0; (r = http_query_next(&rest, "room", room,
+	    sizeof(room))) != HTTP_QUERY_END; i++) {
 		utf8 = WS_UTF8_START;
-		if (!room_name_ok(room) || i >= (size_t)cfg->max_rooms ||
+		if (r < 0 || !room_name_ok(room) ||
+		    i >= (size_t)cfg->max_rooms ||
 		    !ws_utf8_check(&utf8, (const uint8_t *)room, (size_t)r) ||
-		    utf8 != WS_UTF8_START)
-			break;
+		    utf8 != WS_UTF8_START) {
+			free(t.buf);
+			return NULL;
+		}
 		if (i > 0)
 			text_add(&t, ",");
 		text_add_string(&t, room);
-	}
-	/* It ended too early: at a room that is none, or one too many. */
-	if (r >= 0 || http_query_count(req, "room") != i) {
-		free(t.buf);
-		return NULL;
 	}
 	text_add(&t, "]");
 	return t.buf;
@@ -190,9 +189,9 @@ find_since(const struct http_request *req, char *epoch, size_t size)
 			text[last->len] = '\0';
 			since = sse_position(text, epoch, size);
 		}
-	} else if (http_query_get(req, "since", 0, text, sizeof(text)) > 0) {
+	} else if (http_query_get(req, "since", text, sizeof(text)) > 0) {
 		since = sse_number(text);
-		if (http_query_get(req, "epoch", 0, epoch, size) < 0)
+		if (http_query_get(req, "epoch", epoch, size) < 0)
 			epoch[0] = '\0';
 	} else
 		return -1;

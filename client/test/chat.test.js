@@ -88,6 +88,20 @@ test('the event comes before the answer, and after it', async () => {
   assert.deepEqual(await doubles(b), []);
 });
 
+test('an address in a text can be followed, and nothing else', async () => {
+  const order = await newOrder();
+  const text = 'See https://a.test/b?c=(d)&e=1, or (http://f.test). <i>No</i> javascript:x';
+  await write(order, text);
+  const a = await open(CLIENT, order);
+  const content = a.locator('.pgpush-content');
+  assert.equal(await content.textContent(), text);
+  const links = await content.getByRole('link').evaluateAll((all) =>
+    all.map((l) => [l.getAttribute('href'), l.rel.includes('noopener')]));
+  assert.deepEqual(links, [
+    ['https://a.test/b?c=(d)&e=1', true], ['http://f.test', true],
+  ]);
+});
+
 test('the same text twice is two messages', async () => {
   const [a, b] = await openBoth(await newOrder());
   await say(a, 'again');
@@ -110,6 +124,7 @@ test('edit and delete live, by mouse and keyboard', async () => {
   await message(a, 'first').getByText('edited').waitFor();
   await message(a, 'first').getByRole('button', { name: 'Edit' }).click();
   await a.getByText('Editing a message').waitFor();
+  await a.locator('.pgpush-in-field', { hasText: 'first' }).waitFor();
   await field(a).press('Escape');
   const box = await field(a).elementHandle();
   await a.waitForFunction((f) => f.value === '', box);
@@ -568,7 +583,7 @@ const nameless = () =>
 const PAIRS = [
   ['fg', 'bg'], ['fg', 'soft'], ['fg', 'mine'], ['fg', 'theirs'],
   ['dim', 'bg'], ['dim', 'soft'], ['dim', 'mine'], ['dim', 'theirs'],
-  ['accent', 'bg'], ['accent', 'mine'], ['on-accent', 'accent'],
+  ['accent', 'bg'], ['accent', 'mine'], ['accent', 'theirs'], ['on-accent', 'accent'],
   ['bad', 'bg'], ['bad', 'mine'], ['bad', 'soft'], ['on-bad', 'bad'],
   ['good', 'bg'], ['on-good', 'good'], ['warn', 'bg'],
   ['client', 'bg'], ['client', 'theirs'], ['performer', 'bg'],

@@ -82,7 +82,7 @@ test('who is there: the two see the moderator from when there is one', async () 
 
 test('on the smallest phone there is room for messages', async () => {
   const dispute = await newDispute('The logo is late. '.repeat(10));
-  const a = await open(CLIENT, dispute, {}, { viewport: { width: 320, height: 480 } });
+  const a = await open(CLIENT, dispute, {}, { viewport: { width: 320, height: 380 } });
   await a.getByText('A moderator reads everything').waitFor();
   const box = (locator) => locator.evaluate((e) => {
     const { top, bottom } = e.getBoundingClientRect();
@@ -91,7 +91,7 @@ test('on the smallest phone there is room for messages', async () => {
   const log = await box(a.getByRole('log'));
   assert.ok(log.bottom - log.top >= 80, `${log.bottom - log.top} pixels`);
   const composer = await box(field(a));
-  assert.ok(composer.bottom <= 480, `it ends at ${composer.bottom}`);
+  assert.ok(composer.bottom <= 380, `it ends at ${composer.bottom}`);
 });
 
 test('the status is live, and a resolved dispute is closed for all', async () => {

@@ -43,6 +43,29 @@ test('login gives a token that works', async () => {
   await expectStatus(400, null, 'POST', '/api/login', '{');
 });
 
+test('pages of this machine may ask from their own port, others may not', async () => {
+  for (const [origin, allowed] of [
+    ['http://localhost:5173', true],
+    ['http://127.0.0.1', true],
+    ['http://localhost.example.org', false],
+    ['https://example.org', false],
+    ['null', false],
+  ]) {
+    const asked = await request(null, 'OPTIONS', '/api/login', undefined, {
+      Origin: origin,
+      'Access-Control-Request-Method': 'POST',
+    });
+    const got = await request(null, 'GET', '/api/demo-users', undefined, {
+      Origin: origin,
+    });
+    for (const { headers } of [asked, got]) {
+      const answer = headers.get('access-control-allow-origin');
+      assert.equal(answer, allowed ? origin : null);
+    }
+    assert.equal(asked.status === 204, allowed);
+  }
+});
+
 test('without a good token there is nothing', async () => {
   const header = Buffer.from('{"alg":"none","typ":"JWT"}').toString('base64url');
   const unsigned = `${header}.${tokenOf(w.client).split('.')[1]}.`;

@@ -451,3 +451,25 @@ test('where nothing connects the page asks again and again', async () => {
   });
   await until(async () => (await status.inputValue()) === 'completed', 'status');
 });
+
+test('the smallest phone and the longest name', async () => {
+  const { w } = use;
+  const name = 'Wolfeschlegelsteinhausenbergerdorffoundation';
+  await pool.query('UPDATE users SET name = $2 WHERE id = $1', [
+    w.performer.id,
+    name,
+  ]);
+  const [page, pane] = await use.inOrder(w.client, {
+    viewport: { width: 320, height: 568 },
+  });
+  await request(w.performer, 'POST', `/api/orders/${w.order.id}/messages`, {
+    content: 'a message',
+  });
+  await message(pane, 'a message').waitFor();
+  await pane.locator('.pgpush-people').getByText(name).waitFor();
+  await fits(page);
+  const log = await pane.getByRole('log').boundingBox();
+  assert.ok(log.height >= 80, `${log.height} pixels`);
+  const composer = await field(pane).boundingBox();
+  assert.ok(composer.y + composer.height <= 568, `${composer.y} and below`);
+});

@@ -272,7 +272,11 @@ class CrowdProxy:
         self.had = collections.deque()
 
     def tell(self, *command):
-        self.pipe.send(command)
+        try:
+            self.pipe.send(command)
+        except BrokenPipeError:
+            self.answer(10, "nothing more")     # why it died
+            raise
 
     def answer(self, limit, *want):
         """The answer that begins so; None if it does not come in time."""
@@ -282,7 +286,10 @@ class CrowdProxy:
                 return old
         end = time.monotonic() + limit
         while self.pipe.poll(max(0.0, end - time.monotonic())):
-            got = self.pipe.recv()
+            try:
+                got = self.pipe.recv()
+            except EOFError:
+                raise Died("without a word")
             if got[0] == "died":
                 raise Died(got[1])
             if got[:len(want)] == want:

@@ -11,7 +11,7 @@ import psycopg2
 from place import BACKLOG, say
 
 HANG = 13.0             # seconds: a leader is dead after 10
-TAKE_OVER = 30.0
+TAKE_OVER = 60.0
 
 
 class Faults:

@@ -26,7 +26,7 @@ static void
 request_check(const struct http_request *req, const char *p, size_t len)
 {
 	struct http_list	 l = { .req = req, .name = "Connection" };
-	struct http_slice	 s;
+	struct http_slice	 s, rest = req->query;
 	char			 out[32];
 	size_t			 i;
 	int			 n;
@@ -44,9 +44,10 @@ request_check(const struct http_request *req, const char *p, size_t len)
 		must(s.len > 0);
 		slice_check(&s, p, len);
 	}
-	for (i = 0; i < 4; i++) {
-		n = http_query_get(req, "room", i, out, sizeof(out));
+	while ((n = http_query_next(&rest, "room", out, sizeof(out))) !=
+	    HTTP_QUERY_END) {
 		must(n == -1 || strlen(out) == (size_t)n);
+		slice_check(&rest, p, len);
 	}
 	ws_handshake_check(req);
 	ws_subprotocol_find(&s, req, "bearer.");

@@ -17,6 +17,7 @@ import atexit
 import inspect
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -229,6 +230,9 @@ def main(world=True, **how):
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
+    # For who has very many clients; a login has 1024.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     atexit.register(cleanup)
     if not os.access(database.pgpushd(), os.X_OK):
         tap.bail("%s is not there: build first, or set PGPUSH_BUILDDIR"

@@ -10,6 +10,7 @@ the keeper stops the server and removes every file.
 Everything a test writes lies below the cluster's directory and goes with it.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -64,9 +65,9 @@ def reserve(port):
     s = socket.socket(socket.AF_UNIX)
     try:
         s.bind("\0pgpush-test-port-%d" % port)
-    except OSError:
+    except OSError as e:
         s.close()
-        return False
+        return e.errno != errno.EADDRINUSE  # there may be no such names
     _reserved.append(s)
     return True
 

@@ -98,18 +98,24 @@ def blocked(w, node):
 def stop_midway(w, node):
     """Stop it while the server sends it more than the sockets hold.
 
-    Its move waits for a lock on the log, which is taken away after the stop.
+    Its move waits for a lock on the log, which is taken away after the stop,
+    and then sees what was committed meanwhile.  From the beginning of its move
+    on it does not say that it lives: so all that takes long is done before.
     """
-    conn = w.db.connect("postgres", autocommit=False)
-    with conn.cursor() as cur:
-        cur.execute("LOCK TABLE pgpush.log IN SHARE MODE")
-        w.sql("SELECT pgpush.emit('open:bulk', 'b', jsonb_build_object("
-            "'x', repeat('x', 2000))) FROM generate_series(1, 30000)")
-        wait_for(lambda: w.root("SELECT FROM pg_stat_activity WHERE pid = "
-            "ANY (%s) AND wait_event_type = 'Lock'", node.pids), "its move")
-        node.signal(signal.SIGSTOP)
-    conn.rollback()
-    conn.close()
+    bulk = w.db.connect(autocommit=False)
+    bulk.cursor().execute("SELECT pgpush.emit('open:bulk', 'b', "
+        "jsonb_build_object('x', repeat('x', 15000))) "
+        "FROM generate_series(1, 2000)")
+    lock = w.db.connect("postgres", autocommit=False)
+    lock.cursor().execute("LOCK TABLE pgpush.log IN SHARE MODE")
+    wait_for(lambda: w.root("SELECT FROM pg_locks WHERE pid = ANY (%s) AND "
+        "relation = 'pgpush.log'::regclass AND NOT granted", node.pids),
+        "its move")
+    bulk.commit()
+    node.signal(signal.SIGSTOP)
+    lock.rollback()
+    for conn in (bulk, lock):
+        conn.close()
     wait_for(lambda: blocked(w, node), "the server to wait for it")
 
 

@@ -3,7 +3,6 @@
 """Rooms of very many: they hold nobody up, and their members miss nothing."""
 
 import os
-import resource
 import socket
 import struct
 import sys
@@ -122,6 +121,4 @@ def runs_and_exceptions(w):
         same([c.event("n")["data"] for _ in want], want, c.user)
 
 
-_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
 main(kind="app", max_connections=3000, ping_interval="1h")

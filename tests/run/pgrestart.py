@@ -3,12 +3,15 @@
 """PostgreSQL goes and comes back: clients stay, nothing is missing."""
 
 import os
+import resource
+import socket
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
     ".."))
 
-from lib.case import case, main
+from lib import daemon as daemons
+from lib.case import World, case, main
 from lib.tap import Failed, check, has, same, wait_for
 
 
@@ -56,6 +59,43 @@ def welcome_while_away(w):
     except Failed as e:
         check("1013" in str(e) or "4408" in str(e), str(e))
     w.client("later").position()
+
+
+@case
+def without_descriptors(w):
+    """connections without number, while it is away, leave it the descriptors
+    to come back with"""
+    other = World("app", own=True, start=False, auth_timeout="5m")
+    began = daemons.die_with_parent
+
+    def few():
+        began()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+    daemons.die_with_parent = few
+    try:
+        other.daemon.start()
+    finally:
+        daemons.die_with_parent = began
+    c = other.client("ann", ["open:few"])
+    crowd = []
+    try:
+        other.cluster.stop()
+        other.daemon.wait_status("/readyz", 503)
+        for _ in range(120):
+            crowd.append(socket.create_connection(("127.0.0.1",
+                other.daemon.port)))
+        wait_for(lambda: "cannot accept" in other.daemon.log(),
+            "nobody to be let in any more")
+        other.cluster.start()
+        wait_for(lambda: other.root("SELECT FROM pg_stat_activity WHERE "
+            "usename = 'push_daemon' HAVING count(*) = 4"),
+            "its connections", 30)
+        other.emit("open:few", "x", {})
+        c.event("x")
+    finally:
+        for s in crowd:
+            s.close()
+    same(other.close(), [], "end of the daemon")
 
 
 def restart(w, mode):

@@ -152,7 +152,7 @@ def daemon_killed(w):
     w.daemon.start()
     c = w.client(CLIENT, deaf=())
     wait_for(lambda: w.root("SELECT array_agg(user_id) FROM pgpush.presence "
-        "WHERE online")[0][0] == [CLIENT], "the performer to be offline", 40)
+        "WHERE online")[0][0] == [CLIENT], "the performer to be offline", 120)
 
 
 @case

@@ -222,7 +222,7 @@ def utf8_across(w):
 @case
 def server_pings(w):
     """the server pings; who answers stays, who does not is dropped"""
-    other = World("app", ping_interval="1s")
+    other = World("app", ping_interval="2s")
     good = other.client("good", ["open:pings"])
     dead = other.client("dead", ["open:pings"])
     dead.answer_pings = False

@@ -220,6 +220,21 @@ def joining(w):
 
 
 @case
+def joining_what_is_no_room(w):
+    """of the rooms a handler joins those whose names are none are left out,
+    and the log says so"""
+    c = w.client("ann")
+    ref = c.ref()
+    c.send(type="send", event="enter", ref=ref,
+        data={"rooms": ["hall:\t", "hall:3", "", "x" * 201]})
+    frames = c.until(type="reply", ref=ref)
+    has(frames[-1], {"ok": True, "data": "in"}, "reply")
+    same([f["room"] for f in frames[:-1]], ["hall:3"], "rooms joined")
+    wait_for(lambda: w.daemon.log().count('msg="bad room in an answer"') == 3,
+        "three lines of the log")
+
+
+@case
 def once_by_key(w):
     """a send repeated with its key runs once and is answered twice"""
     c = w.client("key1")

@@ -418,7 +418,7 @@ test_lists(void)
 struct query {
 	const char	*query;
 	size_t		 n;
-	const char	*value;		/* of room; NULL: -1 */
+	const char	*value;		/* of room; NULL: none */
 };
 
 static const struct query queries[] = {
@@ -450,8 +450,9 @@ test_query(void)
 {
 	const struct query	*q;
 	struct http_request	 req;
+	struct http_slice	 rest;
 	char			 head[300], out[10], none[1];
-	size_t			 i;
+	size_t			 i, k;
 	int			 n;
 
 	for (i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
@@ -459,19 +460,31 @@ test_query(void)
 		snprintf(head, sizeof(head), "GET /?%s HTTP/1.1\r\n" HOST
 		    "\r\n", q->query);
 		http_request_parse(&req, head, strlen(head));
-		n = http_query_get(&req, "room", q->n, out, sizeof(out));
+		rest = req.query;
+		for (k = 0, n = 0; k <= q->n && n != HTTP_QUERY_END; k++)
+			n = http_query_next(&rest, "room", out, sizeof(out));
 		if (q->value == NULL)
-			ok(n == -1, "RFC 3986 2.1: %s: none", q->query);
+			ok(n < 0, "RFC 3986 2.1: %s: none", q->query);
 		else
 			ok(n == (int)strlen(q->value) &&
 			    strcmp(out, q->value) == 0,
 			    "RFC 3986 2.1: %s: %s", q->query, q->value);
 	}
-	http_request_parse(&req, "GET /?room HTTP/1.1\r\n" HOST "\r\n",
-	    strlen("GET /?room HTTP/1.1\r\n" HOST "\r\n"));
-	ok(http_query_get(&req, "room", 0, none, 1) == 0 &&
-	    http_query_get(&req, "room", 0, none, 0) == -1,
+	http_request_parse(&req, "GET /?room&x&room=a&y=2 HTTP/1.1\r\n" HOST
+	    "\r\n", strlen("GET /?room&x&room=a&y=2 HTTP/1.1\r\n" HOST
+	    "\r\n"));
+	ok(http_query_get(&req, "room", none, 1) == 0 &&
+	    http_query_get(&req, "room", none, 0) == -1,
 	    "an empty value needs one byte");
+	ok(http_query_get(&req, "z", out, sizeof(out)) == -1, "the first of "
+	    "none");
+	rest = req.query;
+	n = http_query_next(&rest, "room", out, sizeof(out));
+	ok(n == 0 && http_slice_is(&rest, "x&room=a&y=2"), "what is behind it");
+	n = http_query_next(&rest, "room", out, sizeof(out));
+	ok(n == 1 && http_slice_is(&rest, "y=2"), "what is behind the next");
+	n = http_query_next(&rest, "room", out, sizeof(out));
+	ok(n == HTTP_QUERY_END && rest.len == 0, "and then the end");
 }
 
 static void

@@ -31,6 +31,8 @@ export interface BubbleProps {
   role: Role | null;
   /** The one before is of the same sender. */
   follows: boolean;
+  /** In the field below. */
+  isEdited: boolean;
   locale: Locale;
   tick: Tick;
   emojis: readonly string[];
@@ -49,6 +51,7 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
     mine ? 'pgpush-mine' : 'pgpush-theirs',
     message.deleted && 'pgpush-deleted',
     props.follows && 'pgpush-follows',
+    props.isEdited && 'pgpush-in-field',
     draft && `pgpush-${draft.state}`,
   ];
   return (
@@ -73,7 +76,9 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
       ) : (
         <>
           {message.content && (
-            <p className="pgpush-content" dir="auto">{message.content}</p>
+            <p className="pgpush-content" dir="auto">
+              {linked(message.content)}
+            </p>
           )}
           <div className="pgpush-files">
             {message.attachments.map((file) => (
@@ -104,6 +109,18 @@ export const Bubble = memo(function Bubble(props: BubbleProps): ReactNode {
     </article>
   );
 });
+
+const ADDRESS = /(https?:\/\/[^\s<>"]*[^\s<>".,:;!?'()[\]{}])/;
+
+/** Addresses in a text can be followed; every second part is one. */
+function linked(text: string): ReactNode {
+  return text.split(ADDRESS).map((part, i) =>
+    i % 2 === 0 ? part : (
+      <a key={i} href={part} target="_blank" rel="noopener noreferrer nofollow">
+        {part}
+      </a>
+    ));
+}
 
 const TICKS = {
   sending: 'clock',

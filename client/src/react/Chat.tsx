@@ -253,6 +253,7 @@ export function Chat(props: ChatProps): ReactNode {
                 name={nameOf(message.senderId)}
                 role={known.get(message.senderId)?.role ?? null}
                 follows={follows}
+                isEdited={message.id === editing}
                 locale={locale}
                 tick={tickOf(message)}
                 emojis={props.emojis ?? EMOJIS}

@@ -7,6 +7,7 @@ export type { RoomHandlers, RoomInfo, UseRoomOptions } from './useRoom.js';
 export { usePresence } from './usePresence.js';
 export type { PresenceMap } from './usePresence.js';
 export type { Presence } from './presence.js';
+export { useStale } from './useStale.js';
 export { useTyping } from './useTyping.js';
 export type { Typing, TypingOptions } from './useTyping.js';
 export { useNotifications } from './useNotifications.js';

@@ -5,6 +5,7 @@ import type { Dispute, DisputesApi } from './api.js';
 import { useLatest } from './latest.js';
 import { usePush } from './provider.js';
 import { doorOf, useRoom } from './useRoom.js';
+import { useStale } from './useStale.js';
 
 export interface DisputeOpened {
   disputeId: string;
@@ -73,7 +74,6 @@ export function useDisputes(options: DisputesOptions): Disputes {
         if (type === 'dispute') quietly();
       }),
       client.on('welcome', quietly),
-      client.on('stale', quietly),
     ];
     quietly();
     return () => {
@@ -82,6 +82,7 @@ export function useDisputes(options: DisputesOptions): Disputes {
       offs.forEach((off) => off());
     };
   }, [client, latest, orderId, quietly]);
+  useStale(refresh);
   useRoom(
     orderId && `order:${orderId}`,
     { joined: ({ resumed }) => resumed || quietly(), reset: quietly },

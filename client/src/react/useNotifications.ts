@@ -4,6 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { Welcome } from '../types.js';
 import { useLatest } from './latest.js';
 import { usePush } from './provider.js';
+import { useStale } from './useStale.js';
 
 export interface Notification {
   id: string;
@@ -134,7 +135,6 @@ export function useNotifications(
     };
     let user = client.user;
     if (user) follow(user);
-    const offStale = client.on('stale', quietly);
     const offWelcome = client.on('welcome', (welcome: Welcome) => {
       if (welcome.user === user) return;
       user = welcome.user;
@@ -145,11 +145,11 @@ export function useNotifications(
       gone = true;
       asked.current++;
       off?.();
-      offStale();
       offWelcome();
     };
   }, [client, latest, limit, refresh, markRead]);
 
+  useStale(refresh);
   return useMemo(
     () => ({ ...state, markRead, refresh }),
     [state, markRead, refresh],

@@ -4,12 +4,24 @@ import { useEffect } from 'react';
 import { useLatest } from './latest.js';
 import { usePush } from './provider.js';
 
-/** Fetches now and then while nothing connects, if the client polls. */
-export function useStale(load: () => Promise<void>): void {
+/**
+ * Fetches now and then while nothing connects, if the client polls: not again
+ * before the last one is there, or a slow API would never be heard.
+ */
+export function useStale(load: () => Promise<unknown>): void {
   const client = usePush();
   const latest = useLatest(load);
-  useEffect(
-    () => client.on('stale', () => void latest.current()),
-    [client, latest],
-  );
+  useEffect(() => {
+    let isBusy = false;
+    return client.on('stale', async () => {
+      if (isBusy) return;
+      isBusy = true;
+      try {
+        await latest.current();
+      } catch {
+        // The next time, then.
+      }
+      isBusy = false;
+    });
+  }, [client, latest]);
 }

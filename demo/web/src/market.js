@@ -3,7 +3,7 @@
 // of the rooms of those listed, of the user's own, and of the admins'.
 
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import { useDisputes, usePush } from 'pgpush/react';
+import { useDisputes, usePush, useStale } from 'pgpush/react';
 
 /** onOpened is called with each dispute that is opened while we look. */
 export function useMarket(api, onOpened) {
@@ -39,11 +39,11 @@ export function useMarket(api, onOpened) {
       client.on('notification', ({ type }) => type === 'message' || load()),
       // What came before the connection stood, or during a cut, was not told.
       client.on('welcome', load),
-      client.on('stale', load),
     ];
     return () => offs.forEach((off) => off());
   }, [client, load]);
 
+  useStale(load);
   return useMemo(
     () => ({
       orders,
