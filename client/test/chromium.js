@@ -23,15 +23,24 @@ export const CHROMIUM = {
   ],
 };
 
-/** The browser's own remarks: what is refused or cut is so on purpose. */
-const OF_NETWORK = /^(Failed to load resource: |WebSocket connection to )/;
+/**
+ * The browser's own remarks: what is refused or cut is so on purpose. If it is
+ * cut within the headers of an answer, the one that allows it to be read is
+ * missing.
+ */
+const OF_NETWORK = [
+  /^Failed to load resource: /,
+  /^WebSocket connection to /,
+  /^Access to fetch at \S+ from origin \S+ has been blocked by CORS policy: /,
+];
 
 /** Whatever a test does, a page neither fails nor complains: else it is noted. */
 export function watchProblems(page, problems) {
   page.on('pageerror', (err) => problems.push(err.stack || err.message));
   page.on('console', (message) => {
     const [type, text] = [message.type(), message.text()];
-    if (/^(error|warning)$/.test(type) && !OF_NETWORK.test(text))
+    const isOfNetwork = OF_NETWORK.some((line) => line.test(text));
+    if (/^(error|warning)$/.test(type) && !isOfNetwork)
       problems.push(`${type}: ${text}`);
   });
 }
