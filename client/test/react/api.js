@@ -25,6 +25,8 @@ export async function startApi(w) {
     /** (req) => true: it fails before it is done, or after. */
     refuse: () => false,
     lose: () => false,
+    /** Messages that are being written, also if nobody waits any more. */
+    writing: 0,
     /** Resolves when an answer may go out. */
     hold: null,
     handle: site,
@@ -38,6 +40,14 @@ export async function startApi(w) {
     if (claims) {
       const { id } = JSON.parse(Buffer.from(claims, 'base64url'));
       req.headers.authorization = `Bearer ${jwt.sign({ id }, secret)}`;
+    }
+    if (req.method === 'POST' && /messages$/.test(req.path)) {
+      const { end } = res;
+      api.writing++;
+      res.end = (...args) => {
+        api.writing--;
+        return end.apply(res, args);
+      };
     }
     if (api.refuse(req)) {
       res.status(503).json({ error: 'The server is away' });

@@ -59,6 +59,8 @@ class Stage {
     proxy.refusing = proxy.noUpgrade = false;
     api.refuse = api.lose = () => false;
     api.hold = null;
+    // A message shows before its notification is written.
+    await until(() => api.writing === 0, 'all is written');
     const found = this.problems;
     this.problems = [];
     assert.deepEqual(found, []);
