@@ -111,21 +111,24 @@ def crowd(run, repeat):
 
 
 def pairs(run, repeat):
-    """5000 connections in rooms of two, 256 events in flight, which keeps all
-    of them busy: per event, which are two deliveries. The limit again at the
-    rate of pgpushd: a reader that sleeps must be woken, which is dear."""
-    rate = None
+    """5000 connections in rooms of two: per event, which are two deliveries.
+    As many events in flight as there are rooms, then few. The limit again at
+    the rates of pgpushd: a reader that sleeps must be woken, which is dear."""
+    rooms, rates = CROWD // 4, {}
     for kind in run.kinds():
         with run.serving(kind, CROWD // 2, 2, SIZE, BURST) as server:
             with Load(run.place, server, CROWD // 2, 2) as load:
-                got = bursts(run, server, load, rooms=CROWD // 4, window=256,
-                    batch=64)
-                rate = got["deliveries_per_s"] / 2
-                run.record("pairs", server.name, per_event(got))
-    if run.names != ["limit"] and "limit" in run.names and rate:
-        with run.serving(servers.Limit, CROWD // 2, 2, SIZE, BURST) as server:
-            with Load(run.place, server, CROWD // 2, 2) as load:
-                run.record("pairs", "limit_paced", per_event(lossless(
+                for row, window in (("pairs", rooms), ("pairs_few", 256)):
+                    got = bursts(run, server, load, rooms=rooms,
+                        window=window, batch=64)
+                    rates[row] = got["deliveries_per_s"] / 2
+                    run.record(row, server.name, per_event(got))
+    if run.names == ["limit"] or "limit" not in run.names:
+        return
+    with run.serving(servers.Limit, CROWD // 2, 2, SIZE, BURST) as server:
+        with Load(run.place, server, CROWD // 2, 2) as load:
+            for row, rate in rates.items():
+                run.record(row, "limit_paced", per_event(lossless(
                     load.measure(seconds=run.seconds, warmup=run.warmup,
                     fanout=2, pace=rate), "limit")))
 
