@@ -54,6 +54,16 @@ def numbers(s, first, last):
             same(f["data"]["n"], n, "event of %s" % f["room"])
 
 
+def cut_after_a_hundred(w):
+    """The position before a hundred events that a stream had until its end."""
+    s = stream(w, "ann", ROOMS)
+    begin = s.last
+    pour(w, 0, 100)
+    numbers(s, 0, 100)
+    w.drop(s)
+    return begin
+
+
 def resumed(w, **settings):
     """Two thousand events in three rooms, and a cut after every hundred."""
     other = World("app", **settings)
@@ -244,11 +254,7 @@ def joined_meanwhile(w):
     """a room that is joined before the others are up to date waits for them,
     whatever position the join gives"""
     other = World("app", ring_events=16)
-    s = stream(other, "ann", ROOMS)
-    old = s.last
-    pour(other, 0, 100)
-    numbers(s, 0, 100)
-    other.drop(s)
+    old = cut_after_a_hundred(other)
     # A number of 0, of a connection that was not there yet at the last stamp,
     # would be this test's own process group.
     reads = wait_for(lambda: other.root("SELECT backends[3] FROM pgpush.nodes "
@@ -274,11 +280,7 @@ def below_the_floor(w):
     """a position that the log has forgotten: reset in each room, then all
     that comes"""
     other = World("app", ring_events=1)
-    s = stream(other, "ann", ROOMS)
-    old = s.last
-    pour(other, 0, 100)
-    numbers(s, 0, 100)
-    other.drop(s)
+    old = cut_after_a_hundred(other)
     other.sql("SELECT pgpush.emit('open:noise', 'x', '{}')")
     moved(other, 1, ["open:noise"])
     read_by(other)
