@@ -12,11 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "log.h"
-#include "migrate.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "db/migrate.h"
 #include "server.h"
-#include "token.h"
+#include "base/token.h"
 
 #define ERR_MAX	1024
 

@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
-#include "frame.h"
-#include "log.h"
-#include "sock.h"
-#include "ws.h"
+#include "net/conn.h"
+#include "net/frame.h"
+#include "base/log.h"
+#include "net/sock.h"
+#include "net/ws.h"
 
 #define MESSAGE_MAX	(16 << 20)
 

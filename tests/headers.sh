@@ -19,8 +19,8 @@ for lib in EVENT PQ JANSSON JWT SSL; do
 	flags="$flags $(make_value ${lib}_CFLAGS)"
 done
 
-for header in "$src"/src/*.h; do
-	name=${header##*/}
+for header in $(find "$src/src" -name "*.h" | sort); do
+	name=${header#"$src"/src/}
 	points=$((points + 1))
 	# Flags are words.
 	# shellcheck disable=SC2086

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "http.h"
-#include "ws.h"
+#include "net/http.h"
+#include "net/ws.h"
 
 /* Slices lie inside the input. */
 static void

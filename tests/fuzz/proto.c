@@ -9,11 +9,11 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "frame.h"
+#include "net/frame.h"
 #include "fuzz.h"
-#include "proto.h"
-#include "room.h"
-#include "ws.h"
+#include "dialect/proto.h"
+#include "push/room.h"
+#include "net/ws.h"
 
 /* A JSON value of any kind, as text. */
 static void

@@ -10,10 +10,10 @@
 #include <openssl/hmac.h>
 #include <string.h>
 
-#include "config.h"
+#include "base/config.h"
 #include "fuzz.h"
-#include "token.h"
-#include "xmalloc.h"
+#include "base/token.h"
+#include "base/xmalloc.h"
 
 #define SECRET	"an HS256 secret of 32 bytes here"
 #define NOW	INT64_C(1700000000)

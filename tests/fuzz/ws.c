@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "ws.h"
+#include "net/ws.h"
 
 /* What a stream came to. */
 struct outcome {

@@ -7,7 +7,7 @@ SET lock_timeout = '10 s';  -- nothing here may wait
 \ir lib/other.psql
 SELECT dblink_exec('other', 'LISTEN pgpush') \g /dev/null
 
--- The move as the daemon's src/feed.c makes it, but for max_event: the xmax
+-- The move as the daemon's src/db/feed.c makes it, but for max_event: the xmax
 -- and the xids of a snapshot, at most so many rows, at most so many bytes.
 PREPARE move (text, text, bigint, bigint) AS
   WITH s AS MATERIALIZED (SELECT pg_current_snapshot() AS snap),

@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-#include "config.h"
+#include "base/config.h"
 #include "tap.h"
 
 static char	path[] = "/tmp/pgpush-config-XXXXXX";

@@ -2,7 +2,7 @@
 
 /* The HTTP parser against RFC 9112 and RFC 9110, row by row. */
 
-#include "http.h"
+#include "net/http.h"
 #include "tap.h"
 
 #define HOST	"Host: a\r\n"

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "table.h"
+#include "base/table.h"
 #include "tap.h"
 
 #define KEYS	(1 << 18)	/* some eight pairs of these meet */

@@ -10,10 +10,10 @@
 #include <openssl/pem.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "base/config.h"
 #include "tap.h"
-#include "token.h"
-#include "xmalloc.h"
+#include "base/token.h"
+#include "base/xmalloc.h"
 
 #define SECRET	"an HS256 secret of 32 bytes here"
 #define OTHER	"another secret of 32 bytes, here"

@@ -3,7 +3,7 @@
 /* WebSocket framing against RFC 6455, row by row. */
 
 #include "tap.h"
-#include "ws.h"
+#include "net/ws.h"
 
 struct row {
 	const char	*section;

@@ -1,0 +1,673 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * The table below is all there is to know of a setting.  A default is text
+ * like any other value and goes the same way, so it cannot be out of range
+ * without the first start saying so.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "net/sock.h"
+#include "base/xmalloc.h"
+
+#define KIB	INT64_C(1024)
+#define MIB	(1024 * KIB)
+#define GIB	(1024 * MIB)
+#define SEC	INT64_C(1000)		/* times are kept in ms */
+#define MIN	(60 * SEC)
+#define HOUR	(60 * MIN)
+#define DAY	(24 * HOUR)
+
+enum kind {
+	KIND_TEXT,
+	KIND_SECRET,		/* text that is not shown */
+	KIND_ADDRESSES,		/* a list of address:port */
+	KIND_WORDS,		/* a list out of words */
+	KIND_CHOICE,		/* one of words, kept as its number */
+	KIND_NUMBER,
+	KIND_BYTES,
+	KIND_TIME,
+};
+
+struct setting {
+	const char	*name;
+	enum kind	 kind;
+	size_t		 offset;	/* in struct config */
+	const char	*fallback;
+	int64_t		 min, max;
+	const char	*words;
+};
+
+#define AT(field)	offsetof(struct config, field)
+
+static const struct setting settings[] = {
+	{ "listen", KIND_ADDRESSES, AT(listen), "127.0.0.1:8081", 0, 0, NULL },
+	{ "reuse_port", KIND_CHOICE, AT(reuse_port), "no", 0, 0, "no yes" },
+	{ "origins", KIND_TEXT, AT(origins), "", 0, 0, NULL },
+	{ "max_connections", KIND_NUMBER, AT(max_connections), "10000",
+	    0, 1000000, NULL },
+	{ "max_message", KIND_BYTES, AT(max_message), "64k",
+	    KIB, 64 * MIB, NULL },
+	{ "output_high", KIND_BYTES, AT(output_high), "1M",
+	    4 * KIB, GIB, NULL },
+	{ "stall_timeout", KIND_TIME, AT(stall_timeout_ms), "5m",
+	    SEC, DAY, NULL },
+	{ "auth_timeout", KIND_TIME, AT(auth_timeout_ms), "10s",
+	    100, 10 * MIN, NULL },
+	{ "ping_interval", KIND_TIME, AT(ping_interval_ms), "25s",
+	    100, HOUR, NULL },
+	{ "drain_timeout", KIND_TIME, AT(drain_timeout_ms), "10s",
+	    0, HOUR, NULL },
+	{ "max_rooms", KIND_NUMBER, AT(max_rooms), "100", 1, 100000, NULL },
+	{ "message_rate", KIND_NUMBER, AT(message_rate), "200",
+	    0, 1000000, NULL },
+
+	{ "database", KIND_SECRET, AT(database), "dbname=pgpush",
+	    0, 0, NULL },
+	{ "follow_dsn", KIND_SECRET, AT(follow_dsn), "", 0, 0, NULL },
+	{ "sql_dir", KIND_TEXT, AT(sql_dir), PGPUSH_SQL_DIR, 0, 0, NULL },
+	{ "node", KIND_TEXT, AT(node), "", 0, 0, NULL },
+	{ "reconnect_min", KIND_TIME, AT(reconnect_min_ms), "100ms",
+	    10, MIN, NULL },
+	{ "reconnect_max", KIND_TIME, AT(reconnect_max_ms), "10s",
+	    10, HOUR, NULL },
+
+	{ "jwt_secret", KIND_SECRET, AT(jwt_secret), "", 0, 0, NULL },
+	{ "jwt_secret_file", KIND_TEXT, AT(jwt_secret_file), "", 0, 0, NULL },
+	{ "jwt_public_key_file", KIND_TEXT, AT(jwt_public_key_file), "",
+	    0, 0, NULL },
+	{ "jwt_jwks_file", KIND_TEXT, AT(jwt_jwks_file), "", 0, 0, NULL },
+	{ "jwt_algorithms", KIND_WORDS, AT(jwt_algorithms), "HS256",
+	    0, 0, "HS256 RS256 ES256" },
+	{ "jwt_user_claim", KIND_TEXT, AT(jwt_user_claim), "sub",
+	    0, 0, NULL },
+	{ "jwt_cookie", KIND_TEXT, AT(jwt_cookie), "token", 0, 0, NULL },
+	{ "jwt_issuer", KIND_TEXT, AT(jwt_issuer), "", 0, 0, NULL },
+	{ "jwt_audience", KIND_TEXT, AT(jwt_audience), "", 0, 0, NULL },
+	{ "jwt_leeway", KIND_TIME, AT(jwt_leeway_ms), "0s", 0, HOUR, NULL },
+
+	{ "max_event", KIND_BYTES, AT(max_event), "4M",
+	    KIB, 256 * MIB, NULL },
+	{ "ring_events", KIND_NUMBER, AT(ring_events), "4096",
+	    1, 1000000, NULL },
+	{ "ring_bytes", KIND_BYTES, AT(ring_bytes), "16M",
+	    4 * KIB, 16 * GIB, NULL },
+	{ "heartbeat", KIND_TIME, AT(heartbeat_ms), "1s", 100, HOUR, NULL },
+	{ "move_interval", KIND_TIME, AT(move_interval_ms), "5ms",
+	    1, SEC, NULL },
+	{ "move_limit", KIND_NUMBER, AT(move_limit), "5000",
+	    1, 100000, NULL },
+	{ "move_bytes", KIND_BYTES, AT(move_bytes), "8M", KIB, GIB, NULL },
+	{ "arm_window", KIND_NUMBER, AT(arm_window), "25", 1, 1000, NULL },
+	{ "arm_below", KIND_NUMBER, AT(arm_below), "20", 0, 1000, NULL },
+	{ "poll_bells", KIND_NUMBER, AT(poll_bells), "24", 1, 64, NULL },
+	{ "poll_window", KIND_TIME, AT(poll_window_ms), "50ms",
+	    1, 10 * SEC, NULL },
+	{ "catchup_limit", KIND_NUMBER, AT(catchup_limit), "1000",
+	    1, 100000, NULL },
+	{ "catchup_concurrent", KIND_NUMBER, AT(catchup_concurrent), "8",
+	    1, 1000, NULL },
+	{ "retain", KIND_TIME, AT(retain_ms), "24h", SEC, 3650 * DAY, NULL },
+	{ "notify_events", KIND_TEXT, AT(notify_events), "", 0, 0, NULL },
+
+	{ "handler_timeout", KIND_TIME, AT(handler_timeout_ms), "5s",
+	    10, 10 * MIN, NULL },
+	{ "handler_interval", KIND_TIME, AT(handler_interval_ms), "20ms",
+	    0, SEC, NULL },
+	{ "handler_queue", KIND_NUMBER, AT(handler_queue), "10000",
+	    1, 1000000, NULL },
+	{ "presence_grace", KIND_TIME, AT(presence_grace_ms), "3s",
+	    0, HOUR, NULL },
+
+	{ "log_level", KIND_CHOICE, AT(log_level), "info",
+	    0, 0, "error warning info debug" },
+};
+
+#define NSETTINGS	(sizeof(settings) / sizeof(settings[0]))
+
+/* A unit and what it multiplies with; largest first, for printing. */
+struct unit {
+	const char	*name;
+	int64_t		 factor;
+};
+
+static const struct unit byte_units[] = {
+	{ "G", GIB }, { "M", MIB }, { "k", KIB }, { "", 1 }, { NULL, 0 },
+};
+
+static const struct unit time_units[] = {
+	{ "d", DAY }, { "h", HOUR }, { "m", MIN }, { "s", SEC }, { "ms", 1 },
+	{ NULL, 0 },
+};
+
+static const struct unit no_units[] = {
+	{ "", 1 }, { NULL, 0 },
+};
+
+/* Where a value was found, and where a complaint about it goes. */
+struct place {
+	const char	*file;		/* or "environment" */
+	unsigned	 line;		/* 0: none */
+	const char	*key;		/* if not called as the setting is */
+	char		*err;
+	size_t		 errlen;
+};
+
+static bool
+is_separator(char ch)
+{
+	return ch == ',' || ch == ' ' || ch == '\t';
+}
+
+bool
+config_list_next(const char **pos, char *out, size_t size)
+{
+	const char	*p = *pos;
+	size_t		 n = 0;
+
+	while (is_separator(*p))
+		p++;
+	*pos = p;
+	if (*p == '\0' || size == 0)
+		return false;
+	for (; *p != '\0' && !is_separator(*p); p++)
+		if (n + 1 < size)
+			out[n++] = *p;
+	out[n] = '\0';
+	*pos = p;
+	return true;
+}
+
+bool
+config_list_has(const char *list, const char *item)
+{
+	size_t	 len, wanted = strlen(item);
+
+	for (; *list != '\0'; list += len) {
+		while (is_separator(*list))
+			list++;
+		len = strcspn(list, ", \t");
+		if (len > 0 && len == wanted && memcmp(list, item, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+const char *
+config_key(size_t i)
+{
+	return i < NSETTINGS ? settings[i].name : NULL;
+}
+
+/* The number of a word in a list of them, or -1. */
+static int64_t
+word_index(const char *words, const char *word)
+{
+	char	 item[32];
+	int64_t	 i = 0;
+
+	for (; config_list_next(&words, item, sizeof(item)); i++)
+		if (strcmp(item, word) == 0)
+			return i;
+	return -1;
+}
+
+static const struct unit *
+kind_units(enum kind kind)
+{
+	switch (kind) {
+	case KIND_BYTES:
+		return byte_units;
+	case KIND_TIME:
+		return time_units;
+	case KIND_TEXT:
+	case KIND_SECRET:
+	case KIND_ADDRESSES:
+	case KIND_WORDS:
+	case KIND_CHOICE:
+	case KIND_NUMBER:
+		break;
+	}
+	return no_units;
+}
+
+/* A number with the largest unit that leaves no rest.  24h stays 24h: whoever
+ * writes hours thinks in them up to two days. */
+static void
+number_print(char *out, size_t size, enum kind kind, int64_t n)
+{
+	const struct unit	*u = kind_units(kind);
+
+	if (n == 0 && kind == KIND_TIME) {
+		snprintf(out, size, "0s");
+		return;
+	}
+	while (u[1].name != NULL &&
+	    (n == 0 || n % u->factor != 0 ||
+	    (u->factor == DAY && n < 2 * DAY)))
+		u++;
+	snprintf(out, size, "%" PRId64 "%s", n / u->factor, u->name);
+}
+
+/* Digits and a unit.  Returns -1 if it is anything else, or too large. */
+static int
+number_parse(const char *text, enum kind kind, int64_t *out)
+{
+	const struct unit	*u;
+	int64_t			 n = 0;
+	const char		*p;
+
+	for (p = text; *p >= '0' && *p <= '9'; p++) {
+		if (n > (INT64_MAX - 9) / 10)
+			return -1;
+		n = n * 10 + (*p - '0');
+	}
+	if (p == text)
+		return -1;
+	for (u = kind_units(kind); u->name != NULL; u++)
+		if (strcmp(p, u->name) == 0)
+			break;
+	if (u->name == NULL) {
+		/* Nought needs no unit. */
+		if (n != 0 || *p != '\0')
+			return -1;
+	} else {
+		if (n > INT64_MAX / u->factor)
+			return -1;
+		n *= u->factor;
+	}
+	*out = n;
+	return 0;
+}
+
+static bool
+address_ok(const char *text)
+{
+	struct sockaddr_storage	ss;
+	socklen_t		len;
+
+	return sock_parse(text, &ss, &len) == 0;
+}
+
+/* At least one item, and every one allowed. */
+static bool
+list_ok(const struct setting *s, const char *text)
+{
+	char	 item[300];
+	size_t	 n = 0;
+
+	for (; config_list_next(&text, item, sizeof(item)); n++)
+		if (s->kind == KIND_ADDRESSES ? !address_ok(item) :
+		    word_index(s->words, item) == -1)
+			return false;
+	return n > 0;
+}
+
+static void
+allowed_print(char *out, size_t size, const struct setting *s)
+{
+	char	 min[32], max[32];
+
+	number_print(min, sizeof(min), s->kind, s->min);
+	number_print(max, sizeof(max), s->kind, s->max);
+	switch (s->kind) {
+	case KIND_TEXT:
+	case KIND_SECRET:
+		snprintf(out, size, "any text");
+		break;
+	case KIND_ADDRESSES:
+		snprintf(out, size, "a list of numeric addresses with "
+		    "ports, such as 127.0.0.1:8081 or [::1]:8081");
+		break;
+	case KIND_WORDS:
+		snprintf(out, size, "a list out of: %s", s->words);
+		break;
+	case KIND_CHOICE:
+		snprintf(out, size, "one of: %s", s->words);
+		break;
+	case KIND_NUMBER:
+		snprintf(out, size, "a number from %s to %s", min, max);
+		break;
+	case KIND_BYTES:
+		snprintf(out, size, "bytes from %s to %s (units k, M, G)",
+		    min, max);
+		break;
+	case KIND_TIME:
+		snprintf(out, size,
+		    "a time from %s to %s (units ms, s, m, h, d)", min, max);
+		break;
+	}
+}
+
+static int
+place_fail(const struct place *at, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Always -1. */
+static int
+place_fail(const struct place *at, const char *fmt, ...)
+{
+	char	 what[700];
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	if (at->line > 0)
+		snprintf(at->err, at->errlen, "%s:%u: %s", at->file, at->line,
+		    what);
+	else
+		snprintf(at->err, at->errlen, "%s: %s", at->file, what);
+	return -1;
+}
+
+static int
+setting_refuse(const struct setting *s, const char *found,
+    const struct place *at)
+{
+	char	 allowed[200];
+
+	allowed_print(allowed, sizeof(allowed), s);
+	return place_fail(at, "%s: found %s, allowed: %s",
+	    at->key != NULL ? at->key : s->name,
+	    log_quote(found, strlen(found)), allowed);
+}
+
+static void *
+setting_field(struct config *cfg, const struct setting *s)
+{
+	return (char *)cfg + s->offset;
+}
+
+static const void *
+setting_field_const(const struct config *cfg, const struct setting *s)
+{
+	return (const char *)cfg + s->offset;
+}
+
+static bool
+setting_is_text(const struct setting *s)
+{
+	return s->kind == KIND_TEXT || s->kind == KIND_SECRET ||
+	    s->kind == KIND_ADDRESSES || s->kind == KIND_WORDS;
+}
+
+static void
+text_set(struct config *cfg, const struct setting *s, const char *value)
+{
+	char	**field = setting_field(cfg, s);
+
+	free(*field);
+	*field = xstrdup(value);
+}
+
+static int
+setting_set(struct config *cfg, const struct setting *s, const char *value,
+    const struct place *at)
+{
+	int64_t	 n = 0, *field;
+
+	switch (s->kind) {
+	case KIND_ADDRESSES:
+	case KIND_WORDS:
+		if (!list_ok(s, value))
+			return setting_refuse(s, value, at);
+		break;
+	case KIND_CHOICE:
+		if ((n = word_index(s->words, value)) == -1)
+			return setting_refuse(s, value, at);
+		break;
+	case KIND_NUMBER:
+	case KIND_BYTES:
+	case KIND_TIME:
+		if (number_parse(value, s->kind, &n) == -1 ||
+		    n < s->min || n > s->max)
+			return setting_refuse(s, value, at);
+		break;
+	case KIND_TEXT:
+	case KIND_SECRET:
+		break;
+	}
+
+	if (setting_is_text(s)) {
+		text_set(cfg, s, value);
+	} else {
+		field = setting_field(cfg, s);
+		*field = n;
+	}
+	return 0;
+}
+
+static char *
+trim(char *p)
+{
+	char	*end;
+
+	p += strspn(p, " \t");
+	end = p + strlen(p);
+	while (end > p && strchr(" \t\r\n", end[-1]) != NULL)
+		end--;
+	*end = '\0';
+	return p;
+}
+
+/* Quotes keep blanks at the ends of a value; there are no escapes in them. */
+static char *
+unquote(char *p)
+{
+	size_t	 len = strlen(p);
+
+	if (len < 2 || p[0] != '"' || p[len - 1] != '"')
+		return p;
+	p[len - 1] = '\0';
+	return p + 1;
+}
+
+/* lines[i] is where setting i stands, 0 if it has not come yet. */
+static int
+line_read(struct config *cfg, char *text, unsigned lines[],
+    const struct place *at)
+{
+	char	*key = trim(text), *value;
+	size_t	 i;
+
+	if (key[0] == '\0' || key[0] == '#' || key[0] == ';')
+		return 0;
+	if ((value = strchr(key, '=')) == NULL)
+		return place_fail(at, "found %s, allowed: key = value, "
+		    "or a comment after # or ;", log_quote(key, strlen(key)));
+	*value++ = '\0';
+	key = trim(key);
+
+	for (i = 0; i < NSETTINGS; i++)
+		if (strcmp(settings[i].name, key) == 0)
+			break;
+	if (i == NSETTINGS)
+		return place_fail(at, "%s: there is no such key; "
+		    "pgpushd.conf(5) has them all",
+		    log_quote(key, strlen(key)));
+	if (lines[i] != 0)
+		return place_fail(at, "%s: found a second time, allowed: "
+		    "once (line %u has it)", key, lines[i]);
+	lines[i] = at->line;
+	return setting_set(cfg, &settings[i], unquote(trim(value)), at);
+}
+
+static int
+file_read(struct config *cfg, FILE *fp, struct place *at)
+{
+	unsigned	 lines[NSETTINGS] = { 0 };
+	char		*text = NULL;
+	size_t		 size = 0;
+	ssize_t		 len;
+	int		 result = 0;
+
+	while (result == 0 && (len = getline(&text, &size, fp)) != -1) {
+		at->line++;
+		if (memchr(text, '\0', (size_t)len) != NULL)
+			result = place_fail(at, "found a NUL byte, "
+			    "allowed: text");
+		else
+			result = line_read(cfg, text, lines, at);
+	}
+	if (result == 0 && ferror(fp))
+		result = place_fail(at, "%s", strerror(errno));
+	free(text);
+	return result;
+}
+
+static int
+config_read_file(struct config *cfg, const char *file, char *err,
+    size_t errlen)
+{
+	struct place	 at = { .file = file, .err = err, .errlen = errlen };
+	FILE		*fp;
+	int		 result;
+
+	if ((fp = fopen(file, "re")) == NULL) {
+		snprintf(err, errlen, "%s: %s", file, strerror(errno));
+		return -1;
+	}
+	result = file_read(cfg, fp, &at);
+	fclose(fp);
+	return result;
+}
+
+/* The name of the variable that overrides a setting. */
+static void
+variable_name(char *out, size_t size, const struct setting *s)
+{
+	char	*p;
+
+	snprintf(out, size, "PGPUSH_%s", s->name);
+	for (p = out; *p != '\0'; p++)
+		if (*p >= 'a' && *p <= 'z')
+			*p = (char)(*p - 'a' + 'A');
+}
+
+static int
+config_read_environment(struct config *cfg, char *err, size_t errlen)
+{
+	char		 name[64];
+	struct place	 at = { .file = "environment", .key = name,
+			    .err = err, .errlen = errlen };
+	const char	*value;
+	size_t		 i;
+
+	for (i = 0; i < NSETTINGS; i++) {
+		variable_name(name, sizeof(name), &settings[i]);
+		if ((value = getenv(name)) == NULL)
+			continue;
+		if (setting_set(cfg, &settings[i], value, &at) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* What no single setting can tell. */
+static int
+config_check(const struct config *cfg, char *err, size_t errlen)
+{
+	if (cfg->reconnect_min_ms > cfg->reconnect_max_ms) {
+		snprintf(err, errlen, "reconnect_min: found %" PRId64
+		    "ms, allowed: at most reconnect_max (%" PRId64 "ms)",
+		    cfg->reconnect_min_ms, cfg->reconnect_max_ms);
+		return -1;
+	}
+	if (cfg->arm_below > cfg->arm_window) {
+		snprintf(err, errlen, "arm_below: found %" PRId64
+		    ", allowed: at most arm_window (%" PRId64 ")",
+		    cfg->arm_below, cfg->arm_window);
+		return -1;
+	}
+	return 0;
+}
+
+static void
+config_set_defaults(struct config *cfg)
+{
+	char		 err[500];
+	struct place	 at = { .file = "default", .err = err,
+			    .errlen = sizeof(err) };
+	size_t		 i;
+
+	for (i = 0; i < NSETTINGS; i++)
+		if (setting_set(cfg, &settings[i], settings[i].fallback,
+		    &at) == -1)
+			fatal("msg=%s", log_quote(err, strlen(err)));
+}
+
+struct config *
+config_load(const char *file, char *err, size_t errlen)
+{
+	struct config	*cfg = xcalloc(1, sizeof(*cfg));
+
+	config_set_defaults(cfg);
+	if (file != NULL && config_read_file(cfg, file, err, errlen) == -1)
+		goto fail;
+	if (config_read_environment(cfg, err, errlen) == -1)
+		goto fail;
+	if (config_check(cfg, err, errlen) == -1)
+		goto fail;
+	return cfg;
+
+fail:
+	config_free(cfg);
+	return NULL;
+}
+
+void
+config_free(struct config *cfg)
+{
+	char	**field;
+	size_t	  i;
+
+	if (cfg == NULL)
+		return;
+	for (i = 0; i < NSETTINGS; i++)
+		if (setting_is_text(&settings[i])) {
+			field = setting_field(cfg, &settings[i]);
+			free(*field);
+		}
+	free(cfg);
+}
+
+static char *
+choice_print(const char *words, int64_t n)
+{
+	char	 item[32];
+
+	while (config_list_next(&words, item, sizeof(item)))
+		if (n-- == 0)
+			return xstrdup(item);
+	return xstrdup("");
+}
+
+char *
+config_value(const struct config *cfg, size_t i)
+{
+	const struct setting	*s = &settings[i];
+	char *const		*text;
+	const int64_t		*number;
+	char			 out[32];
+
+	if (setting_is_text(s)) {
+		text = setting_field_const(cfg, s);
+		if (s->kind == KIND_SECRET && strcmp(*text, s->fallback) != 0)
+			return xstrdup("(not shown)");
+		return xstrdup(*text);
+	}
+	number = setting_field_const(cfg, s);
+	if (s->kind == KIND_CHOICE)
+		return choice_print(s->words, *number);
+	number_print(out, sizeof(out), s->kind, *number);
+	return xstrdup(out);
+}

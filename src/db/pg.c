@@ -1,0 +1,889 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * libpq in a libevent loop.  The queue of statements that have been sent and
+ * not answered mirrors libpq's own; a statement that must be prepared first
+ * has its preparation as an element in front of it.  Whatever goes wrong with
+ * the connection ends in pg_lost, which answers all of them and starts over.
+ *
+ * libpq resolves names synchronously, which would stop the loop; a host that
+ * is neither an address nor a socket directory is therefore resolved first
+ * with evdns and passed as hostaddr.
+ */
+
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <event2/util.h>
+#include <libpq-fe.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "db/pg.h"
+#include "base/xmalloc.h"
+
+#define CONNECT_TIMEOUT_MS	10000
+#define SETTLED_MS		5000	/* up so long: the trouble is over */
+#define HOSTS_TURN		60	/* any small number of hosts divides */
+
+struct query {
+	TAILQ_ENTRY(query)	 entry;
+	const struct pg_stmt	*stmt;
+	pg_done			 done;
+	void			*arg;
+	PGresult		*res;		/* until its sync comes */
+};
+
+struct prepared {
+	LIST_ENTRY(prepared)	 entry;
+	const struct pg_stmt	*stmt;
+};
+
+enum pg_state {
+	PG_WAITING,		/* for the time to try again */
+	PG_RESOLVING,
+	PG_CONNECTING,
+	PG_UP,
+};
+
+struct pg {
+	struct pg_settings	 set;
+	const struct pg_ops	*ops;
+	void			*arg;
+	struct event_base	*base;
+	struct evdns_base	*dns;
+	struct evdns_getaddrinfo_request *dns_request;
+	PGconn			*conn;
+	struct event		*io;		/* the socket, as asked for */
+	struct event		*timer;		/* by state: retry, limit */
+	TAILQ_HEAD(, query)	 queue;
+	LIST_HEAD(, prepared)	 prepared;
+	size_t			 outstanding;
+	uint64_t		 answers;	/* ever */
+	enum pg_state		 state;
+	int64_t			 delay_ms;
+	int64_t			 up_ms;		/* when it came up */
+	bool			 complained;	/* the log knows */
+	bool			 freeing;
+	int			 fd;		/* what io watches */
+	short			 want;		/* what io asks for */
+	char			**hosts;	/* being resolved */
+	char			**addrs;	/* their addresses so far */
+	size_t			 nhosts;
+	size_t			 next_host;
+	unsigned int		 turn;		/* hosts to begin behind */
+	unsigned int		 attempts;	/* again, ever */
+};
+
+struct pg_result {
+	const PGresult	*res;
+};
+
+static void	pg_connect(struct pg *pg);
+static void	pg_on_io(evutil_socket_t fd, short what, void *arg);
+
+/* The first line of a message says what matters. */
+static const char *
+words(const char *message)
+{
+	return log_quote(message, strcspn(message, "\n"));
+}
+
+/* Ask the loop for what libpq wants of its socket, which may be a new one. */
+static void
+pg_watch(struct pg *pg, short want)
+{
+	int	fd = PQsocket(pg->conn);
+
+	/* While connecting, the same number may be another socket. */
+	if (pg->state == PG_UP && fd == pg->fd && want == pg->want)
+		return;
+	if (pg->io != NULL)
+		event_free(pg->io);
+	pg->io = event_new(pg->base, fd, (short)(want | EV_PERSIST), pg_on_io,
+	    pg);
+	if (pg->io == NULL)
+		fatal("msg=\"event_new failed\"");
+	pg->fd = fd;
+	pg->want = want;
+	/* libpq has closed it after an error, say: the timer gives it up. */
+	if (fd < 0 || event_add(pg->io, NULL) == -1)
+		clock_start(pg->timer, 0);
+}
+
+/* Losing and retrying */
+
+static void
+pg_answer(struct pg *pg, struct query *q, const PGresult *res)
+{
+	struct pg_result	 r = { res };
+
+	TAILQ_REMOVE(&pg->queue, q, entry);
+	pg->outstanding--;
+	pg->answers++;
+	if (q->done != NULL)
+		q->done(q->arg, res == NULL ? NULL : &r);
+	PQclear(q->res);
+	free(q);
+}
+
+static void
+pg_disconnect(struct pg *pg)
+{
+	struct prepared	*p;
+
+	if (pg->dns_request != NULL)
+		evdns_getaddrinfo_cancel(pg->dns_request);
+	pg->dns_request = NULL;
+	if (pg->io != NULL)
+		event_free(pg->io);
+	pg->io = NULL;
+	PQfinish(pg->conn);
+	pg->conn = NULL;
+	while ((p = LIST_FIRST(&pg->prepared)) != NULL) {
+		LIST_REMOVE(p, entry);
+		free(p);
+	}
+}
+
+static void
+pg_wait(struct pg *pg)
+{
+	uint32_t	random;
+	int64_t		ms = pg->delay_ms / 2;
+
+	evutil_secure_rng_get_bytes(&random, sizeof(random));
+	ms += random % (ms + 1);
+	pg->state = PG_WAITING;
+	pg->attempts++;
+	pg->delay_ms *= 2;
+	if (pg->delay_ms > pg->set.reconnect_max_ms)
+		pg->delay_ms = pg->set.reconnect_max_ms;
+	clock_start(pg->timer, ms);
+}
+
+static void
+pg_lost(struct pg *pg, const char *why)
+{
+	bool		 was_up = pg->state == PG_UP;
+	struct query	*q;
+
+	if (!pg->complained && !pg->freeing)
+		log_warn("db=%s msg=\"connection lost\" why=%s", pg->set.name,
+		    words(why));
+	pg->complained = true;
+	if (was_up && clock_ms() - pg->up_ms >= SETTLED_MS)
+		pg->delay_ms = pg->set.reconnect_min_ms;
+	pg->state = PG_WAITING;
+	pg_disconnect(pg);
+	while ((q = TAILQ_FIRST(&pg->queue)) != NULL)
+		pg_answer(pg, q, NULL);
+	if (was_up && pg->ops->down != NULL)
+		pg->ops->down(pg->arg);
+	if (!pg->freeing)
+		pg_wait(pg);
+}
+
+void
+pg_reset(struct pg *pg, const char *why)
+{
+	if (pg->state == PG_UP || pg->state == PG_CONNECTING)
+		pg_lost(pg, why);
+}
+
+void
+pg_refuse(struct pg *pg, const char *why)
+{
+	pg->turn = (pg->turn + 1) % HOSTS_TURN;
+	pg_reset(pg, why);
+}
+
+void
+pg_hurry(struct pg *pg)
+{
+	if (pg->state != PG_WAITING)
+		return;
+	pg->delay_ms = pg->set.reconnect_min_ms;
+	clock_start(pg->timer, 0);
+}
+
+/* Answers */
+
+/* The statement's own failure: its words are for the log, not for a client. */
+static void
+pg_log_failure(const struct pg *pg, const struct query *q)
+{
+	const char	*code = PQresultErrorField(q->res, PG_DIAG_SQLSTATE);
+
+	log_warn("db=%s msg=\"statement failed\" stmt=%s sqlstate=%s error=%s",
+	    pg->set.name, q->stmt->name == NULL ? "-" : q->stmt->name,
+	    code == NULL ? "-" : code, words(PQresultErrorMessage(q->res)));
+}
+
+static bool
+result_ok(const PGresult *res)
+{
+	ExecStatusType	status = PQresultStatus(res);
+
+	return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+/* One result for the statement at the head: its own, or the sync after it. */
+static void
+pg_take(struct pg *pg, PGresult *res)
+{
+	struct query	*q = TAILQ_FIRST(&pg->queue);
+
+	if (q == NULL) {
+		PQclear(res);
+		return;
+	}
+	if (PQresultStatus(res) != PGRES_PIPELINE_SYNC) {
+		PQclear(q->res);
+		q->res = res;
+		return;
+	}
+	PQclear(res);
+	if (!result_ok(q->res))
+		pg_log_failure(pg, q);
+	pg_answer(pg, q, q->res);
+}
+
+/* Take what has come; a callback may end the connection meanwhile. */
+static void
+pg_drain(struct pg *pg)
+{
+	const PGconn	*conn = pg->conn;
+	PGnotify	*n;
+	PGresult	*res;
+
+	while (pg->conn == conn && !TAILQ_EMPTY(&pg->queue) &&
+	    PQisBusy(pg->conn) == 0) {
+		if ((res = PQgetResult(pg->conn)) != NULL)
+			pg_take(pg, res);
+		else if (PQstatus(pg->conn) == CONNECTION_BAD)
+			break;
+	}
+	while (pg->conn == conn && conn != NULL &&
+	    (n = PQnotifies(pg->conn)) != NULL) {
+		if (pg->ops->notify != NULL)
+			pg->ops->notify(pg->arg, n->relname, n->extra,
+			    n->be_pid);
+		PQfreemem(n);
+	}
+}
+
+static void
+pg_flush(struct pg *pg)
+{
+	int	r = PQflush(pg->conn);
+
+	if (r == -1)
+		pg_lost(pg, PQerrorMessage(pg->conn));
+	else
+		pg_watch(pg, r == 1 ? EV_READ | EV_WRITE : EV_READ);
+}
+
+/* While statements wait for answers, each answer restarts the limit. */
+static void
+pg_arm_stall(struct pg *pg)
+{
+	if (pg->state != PG_UP)
+		return;
+	if (pg->outstanding > 0)
+		clock_start(pg->timer, pg->set.stall_ms);
+	else
+		(void)evtimer_del(pg->timer);
+}
+
+static void
+pg_on_ready(struct pg *pg, short what)
+{
+	uint64_t	before = pg->answers;
+
+	if ((what & EV_READ) && PQconsumeInput(pg->conn) == 0) {
+		/* What came before the end is still worth having. */
+		pg_drain(pg);
+		if (pg->state == PG_UP)
+			pg_lost(pg, PQerrorMessage(pg->conn));
+		return;
+	}
+	pg_drain(pg);
+	if (pg->state == PG_UP)
+		pg_flush(pg);
+	if (pg->answers != before)
+		pg_arm_stall(pg);
+}
+
+/* Connecting */
+
+/* A NOTICE or WARNING: one line of the log, without a newline of its own. */
+static void
+pg_on_notice(void *arg, const PGresult *res)
+{
+	const struct pg	*pg = arg;
+	const char	*severity, *text;
+
+	severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+	text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+	if (severity != NULL && text != NULL)
+		log_info("db=%s severity=%s msg=%s", pg->set.name, severity,
+		    words(text));
+}
+
+static void
+pg_up(struct pg *pg)
+{
+	if (PQsetnonblocking(pg->conn, 1) == -1 ||
+	    PQenterPipelineMode(pg->conn) == 0) {
+		pg_lost(pg, PQerrorMessage(pg->conn));
+		return;
+	}
+	(void)evtimer_del(pg->timer);
+	pg->state = PG_UP;
+	pg->up_ms = clock_ms();
+	pg->complained = false;
+	pg_watch(pg, EV_READ);
+	log_info("db=%s msg=connected backend=%d", pg->set.name,
+	    PQbackendPID(pg->conn));
+	pg->ops->up(pg->arg);
+}
+
+static void
+pg_poll(struct pg *pg)
+{
+	switch (PQconnectPoll(pg->conn)) {
+	case PGRES_POLLING_READING:
+		pg_watch(pg, EV_READ);
+		break;
+	case PGRES_POLLING_WRITING:
+		pg_watch(pg, EV_WRITE);
+		break;
+	case PGRES_POLLING_OK:
+		pg_up(pg);
+		break;
+	case PGRES_POLLING_ACTIVE:
+	case PGRES_POLLING_FAILED:
+		pg_lost(pg, PQerrorMessage(pg->conn));
+		break;
+	}
+}
+
+static void
+pg_on_io(evutil_socket_t fd, short what, void *arg)
+{
+	struct pg	*pg = arg;
+
+	(void)fd;
+	if (pg->state == PG_CONNECTING)
+		pg_poll(pg);
+	else if (pg->state == PG_UP)
+		pg_on_ready(pg, what);
+}
+
+static void
+pg_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct pg	*pg = arg;
+
+	(void)fd;
+	(void)what;
+	switch (pg->state) {
+	case PG_WAITING:
+		pg_connect(pg);
+		break;
+	case PG_CONNECTING:
+		pg->turn = (pg->turn + 1) % HOSTS_TURN;
+		pg_lost(pg, "no connection in time");
+		break;
+	case PG_RESOLVING:
+		pg_lost(pg, "no connection in time");
+		break;
+	case PG_UP:
+		pg_lost(pg, "no answer in time, or no connection");
+		break;
+	}
+}
+
+/* A setting of the connection string or of libpq's environment, or NULL. */
+static char *
+conninfo_get(const char *conninfo, const char *keyword, const char *env)
+{
+	PQconninfoOption	*opts = PQconninfoParse(conninfo, NULL), *o;
+	const char		*value = getenv(env);
+	char			*copy;
+
+	for (o = opts; o != NULL && o->keyword != NULL; o++)
+		if (strcmp(o->keyword, keyword) == 0 && o->val != NULL)
+			value = o->val;
+	copy = value == NULL ? NULL : xstrdup(value);
+	PQconninfoFree(opts);
+	return copy;
+}
+
+/* Move the first of a list with commas to its end, n times; takes the list. */
+static char *
+list_turn(char *list, unsigned int n)
+{
+	char	*comma, *turned;
+
+	for (; n > 0 && list != NULL && (comma = strchr(list, ',')) != NULL;
+	    n--) {
+		*comma = '\0';
+		turned = xasprintf("%s,%s", comma + 1, list);
+		free(list);
+		list = turned;
+	}
+	return list;
+}
+
+/*
+ * Our defaults stand before the user's words, what we rely on after them.  Of
+ * several hosts libpq goes on to the next only when one has failed: one that
+ * is mute uses up our time, and so the next attempt begins behind it.
+ */
+static void
+pg_start(struct pg *pg, const char *hostaddr)
+{
+	const char	*info = pg->set.conninfo;
+	char		*host = list_turn(conninfo_get(info, "host",
+			    "PGHOST"), pg->turn);
+	char		*port = list_turn(conninfo_get(info, "port",
+			    "PGPORT"), pg->turn);
+	char		*addr = list_turn(hostaddr != NULL ?
+			    xstrdup(hostaddr) : conninfo_get(info, "hostaddr",
+			    "PGHOSTADDR"), pg->turn);
+	const char	*keys[] = { "fallback_application_name", "keepalives",
+	    "keepalives_idle", "keepalives_interval", "keepalives_count",
+	    "tcp_user_timeout", "dbname", "client_encoding", "host", "port",
+	    "hostaddr", NULL };
+	const char	*values[] = { "pgpushd", "1", "10", "5", "3", "20000",
+	    info, "UTF8", host, port, addr, NULL };
+
+	pg->conn = PQconnectStartParams(keys, values, 1);
+	free(host);
+	free(port);
+	free(addr);
+	if (pg->conn == NULL)
+		fatal("msg=\"out of memory\"");
+	(void)PQsetNoticeReceiver(pg->conn, pg_on_notice, pg);
+	pg->state = PG_CONNECTING;
+	if (PQstatus(pg->conn) == CONNECTION_BAD) {
+		pg_lost(pg, PQerrorMessage(pg->conn));
+		return;
+	}
+	clock_start(pg->timer, CONNECT_TIMEOUT_MS);
+	pg_watch(pg, EV_WRITE);
+}
+
+/* Name resolution */
+
+static void	pg_resolve_next(struct pg *pg);
+
+static void
+pg_free_hosts(struct pg *pg)
+{
+	size_t	i;
+
+	for (i = 0; i < pg->nhosts; i++) {
+		free(pg->hosts[i]);
+		free(pg->addrs[i]);
+	}
+	free(pg->hosts);
+	free(pg->addrs);
+	pg->hosts = pg->addrs = NULL;
+	pg->nhosts = pg->next_host = 0;
+}
+
+static bool
+is_name(const char *host)
+{
+	unsigned char	addr[sizeof(struct in6_addr)];
+
+	return host[0] != '\0' && host[0] != '/' && host[0] != '@' &&
+	    inet_pton(AF_INET, host, addr) != 1 &&
+	    inet_pton(AF_INET6, host, addr) != 1;
+}
+
+/* The hosts to resolve, one string with commas, or NULL. */
+static char *
+conninfo_hosts(const char *conninfo)
+{
+	char	*hosts = conninfo_get(conninfo, "host", "PGHOST");
+	char	*addrs = conninfo_get(conninfo, "hostaddr", "PGHOSTADDR");
+
+	if (addrs != NULL) {
+		free(hosts);
+		hosts = NULL;
+	}
+	free(addrs);
+	return hosts;
+}
+
+/* All names have addresses: join them and connect. */
+static void
+pg_resolved(struct pg *pg)
+{
+	char	*list = xstrdup(pg->addrs[0]), *longer;
+	size_t	 i;
+
+	for (i = 1; i < pg->nhosts; i++) {
+		longer = xasprintf("%s,%s", list, pg->addrs[i]);
+		free(list);
+		list = longer;
+	}
+	pg_free_hosts(pg);
+	pg_start(pg, list);
+	free(list);
+}
+
+/* Of several addresses each attempt takes the next: one may not work. */
+static const struct evutil_addrinfo *
+pick_address(const struct evutil_addrinfo *first, unsigned int attempt)
+{
+	const struct evutil_addrinfo	*ai;
+	unsigned int			 n = 0;
+
+	for (ai = first; ai != NULL; ai = ai->ai_next)
+		n++;
+	ai = first;
+	for (n = n == 0 ? 0 : attempt % n; n > 0; n--)
+		ai = ai->ai_next;
+	return ai;
+}
+
+static void
+pg_on_address(int result, struct evutil_addrinfo *ai, void *arg)
+{
+	struct pg			*pg = arg;
+	const struct evutil_addrinfo	*one;
+	char				 name[NI_MAXHOST] = "";
+
+	if (result == EVUTIL_EAI_CANCEL)
+		return;
+	pg->dns_request = NULL;
+	one = pick_address(ai, pg->attempts);
+	if (result == 0 && one != NULL)
+		(void)getnameinfo(one->ai_addr, one->ai_addrlen, name,
+		    sizeof(name), NULL, 0, NI_NUMERICHOST);
+	if (ai != NULL)
+		evutil_freeaddrinfo(ai);
+	if (name[0] == '\0') {
+		log_warn("db=%s msg=\"cannot resolve\" host=%s",
+		    pg->set.name, words(pg->hosts[pg->next_host]));
+		pg_lost(pg, "name resolution failed");
+		return;
+	}
+	pg->addrs[pg->next_host++] = xstrdup(name);
+	pg_resolve_next(pg);
+}
+
+static void
+pg_resolve_next(struct pg *pg)
+{
+	struct evdns_getaddrinfo_request	*req;
+	struct evutil_addrinfo			 hints;
+	const char				*host = NULL;
+
+	while (pg->next_host < pg->nhosts) {
+		host = pg->hosts[pg->next_host];
+		if (is_name(host))
+			break;
+		/* An empty address means: take the host, a directory. */
+		pg->addrs[pg->next_host++] = xstrdup(host[0] == '/' ||
+		    host[0] == '@' ? "" : host);
+	}
+	if (pg->next_host == pg->nhosts) {
+		pg_resolved(pg);
+		return;
+	}
+	memset(&hints, 0, sizeof(hints));
+	hints.ai_family = AF_UNSPEC;
+	hints.ai_socktype = SOCK_STREAM;
+	req = evdns_getaddrinfo(pg->dns, host, NULL, &hints, pg_on_address,
+	    pg);
+	/* NULL: it was answered at once, and the next may be under way. */
+	if (req != NULL)
+		pg->dns_request = req;
+}
+
+static void
+pg_split_hosts(struct pg *pg, const char *hosts)
+{
+	const char	*p = hosts;
+	size_t		 len;
+
+	pg_free_hosts(pg);
+	for (;;) {
+		len = strcspn(p, ",");
+		pg->hosts = xrealloc(pg->hosts,
+		    (pg->nhosts + 1) * sizeof(*pg->hosts));
+		pg->hosts[pg->nhosts++] = xmemdup(p, len);
+		if (p[len] == '\0')
+			break;
+		p += len + 1;
+	}
+	pg->addrs = xcalloc(pg->nhosts, sizeof(*pg->addrs));
+}
+
+static bool
+pg_has_name(const struct pg *pg)
+{
+	size_t	i;
+
+	for (i = 0; i < pg->nhosts; i++)
+		if (is_name(pg->hosts[i]))
+			return true;
+	return false;
+}
+
+static void
+pg_connect(struct pg *pg)
+{
+	char	*hosts = conninfo_hosts(pg->set.conninfo);
+
+	if (hosts != NULL)
+		pg_split_hosts(pg, hosts);
+	free(hosts);
+	if (!pg_has_name(pg)) {
+		pg_free_hosts(pg);
+		pg_start(pg, NULL);
+		return;
+	}
+	if (pg->dns == NULL)
+		pg->dns = evdns_base_new(pg->base,
+		    EVDNS_BASE_INITIALIZE_NAMESERVERS |
+		    EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	pg->state = PG_RESOLVING;
+	if (pg->dns == NULL) {
+		pg_lost(pg, "no name servers");
+		return;
+	}
+	clock_start(pg->timer, CONNECT_TIMEOUT_MS);
+	pg_resolve_next(pg);
+}
+
+/* For the owner */
+
+struct pg *
+pg_new(struct event_base *base, const struct pg_settings *settings,
+    const struct pg_ops *ops, void *arg)
+{
+	struct pg	*pg = xcalloc(1, sizeof(*pg));
+
+	pg->set = *settings;
+	pg->ops = ops;
+	pg->arg = arg;
+	pg->base = base;
+	pg->delay_ms = settings->reconnect_min_ms;
+	TAILQ_INIT(&pg->queue);
+	LIST_INIT(&pg->prepared);
+	pg->timer = clock_new(base, pg_on_timer, pg);
+	pg->state = PG_WAITING;
+	clock_start(pg->timer, 0);
+	return pg;
+}
+
+void
+pg_free(struct pg *pg)
+{
+	if (pg == NULL)
+		return;
+	pg->freeing = true;
+	pg_lost(pg, "closing");
+	if (pg->dns != NULL)
+		evdns_base_free(pg->dns, 0);
+	pg_free_hosts(pg);
+	event_free(pg->timer);
+	free(pg);
+}
+
+static void
+pg_push(struct pg *pg, const struct pg_stmt *stmt, pg_done done, void *arg)
+{
+	struct query	*q = xcalloc(1, sizeof(*q));
+
+	q->stmt = stmt;
+	q->done = done;
+	q->arg = arg;
+	TAILQ_INSERT_TAIL(&pg->queue, q, entry);
+	pg->outstanding++;
+}
+
+/* What could not be prepared (a missing right, say) is tried again. */
+static void
+on_prepared(void *arg, const struct pg_result *res)
+{
+	struct prepared	*p = arg;
+
+	if (res == NULL || pg_ok(res))
+		return;		/* without a connection, p is freed already */
+	LIST_REMOVE(p, entry);
+	free(p);
+}
+
+/* Returns -1 if libpq would not take it: the connection is as good as lost. */
+static int
+pg_prepare(struct pg *pg, const struct pg_stmt *stmt)
+{
+	struct prepared	*p;
+
+	LIST_FOREACH(p, &pg->prepared, entry)
+		if (p->stmt == stmt)
+			return 0;
+	if (PQsendPrepare(pg->conn, stmt->name, stmt->sql, 0, NULL) == 0 ||
+	    PQpipelineSync(pg->conn) == 0)
+		return -1;
+	p = xcalloc(1, sizeof(*p));
+	p->stmt = stmt;
+	LIST_INSERT_HEAD(&pg->prepared, p, entry);
+	pg_push(pg, stmt, on_prepared, p);
+	return 0;
+}
+
+static int
+pg_put(struct pg *pg, const struct pg_stmt *stmt, const char *const *params)
+{
+	int	r;
+
+	if (stmt->name == NULL)
+		r = PQsendQueryParams(pg->conn, stmt->sql, stmt->nparams, NULL,
+		    params, NULL, NULL, 0);
+	else if (pg_prepare(pg, stmt) == -1)
+		return -1;
+	else
+		r = PQsendQueryPrepared(pg->conn, stmt->name, stmt->nparams,
+		    params, NULL, NULL, 0);
+	return r == 0 || PQpipelineSync(pg->conn) == 0 ? -1 : 0;
+}
+
+int
+pg_send(struct pg *pg, const struct pg_stmt *stmt, const char *const *params,
+    pg_done done, void *arg)
+{
+	if (pg->state != PG_UP)
+		return -1;
+	if (pg_put(pg, stmt, params) == -1) {
+		/* The loop will find the connection broken and say so. */
+		log_warn("db=%s msg=\"cannot send\" error=%s", pg->set.name,
+		    words(PQerrorMessage(pg->conn)));
+		clock_start(pg->timer, 0);
+		return -1;
+	}
+	pg_push(pg, stmt, done, arg);
+	if (!evtimer_pending(pg->timer, NULL))
+		pg_arm_stall(pg);
+	/* Written now, or when the loop says so: never answered from here. */
+	pg_watch(pg, PQflush(pg->conn) == 0 ? EV_READ : EV_READ | EV_WRITE);
+	return 0;
+}
+
+const char *
+pg_param(char out[PG_NUMBER_MAX], int64_t n)
+{
+	(void)snprintf(out, PG_NUMBER_MAX, "%" PRId64, n);
+	return out;
+}
+
+bool
+pg_is_up(const struct pg *pg)
+{
+	return pg->state == PG_UP;
+}
+
+size_t
+pg_outstanding(const struct pg *pg)
+{
+	return pg->outstanding;
+}
+
+int
+pg_backend(const struct pg *pg)
+{
+	return pg->state == PG_UP ? PQbackendPID(pg->conn) : 0;
+}
+
+bool
+pg_ok(const struct pg_result *res)
+{
+	return res != NULL && result_ok(res->res);
+}
+
+int
+pg_rows(const struct pg_result *res)
+{
+	return PQntuples(res->res);
+}
+
+const char *
+pg_value(const struct pg_result *res, int row, int column)
+{
+	if (row >= PQntuples(res->res) || column >= PQnfields(res->res) ||
+	    PQgetisnull(res->res, row, column))
+		return NULL;
+	return PQgetvalue(res->res, row, column);
+}
+
+int64_t
+pg_number(const struct pg_result *res, int row, int column)
+{
+	const char	*v = pg_value(res, row, column);
+
+	return v == NULL ? 0 : strtoll(v, NULL, 10);
+}
+
+bool
+pg_true(const struct pg_result *res, int row, int column)
+{
+	const char	*v = pg_value(res, row, column);
+
+	return v != NULL && v[0] == 't';
+}
+
+/* The first column of all rows, a line each; the caller frees. */
+static char *
+result_lines(const PGresult *res)
+{
+	char	*all = xstrdup(""), *more;
+	int	 i;
+
+	for (i = 0; i < PQntuples(res); i++) {
+		more = xasprintf("%s%s\n", all, PQgetvalue(res, i, 0));
+		free(all);
+		all = more;
+	}
+	return all;
+}
+
+int
+pg_run(const char *conninfo, const char *sql, char **value, char *err,
+    size_t errlen)
+{
+	PGconn		*conn = PQconnectdb(conninfo);
+	PGresult	*res = NULL;
+	int		 r = -1;
+
+	if (PQstatus(conn) != CONNECTION_OK) {
+		(void)snprintf(err, errlen, "%s", PQerrorMessage(conn));
+		goto out;
+	}
+	res = PQexec(conn, sql);
+	if (!result_ok(res)) {
+		(void)snprintf(err, errlen, "%s", PQerrorMessage(conn));
+		goto out;
+	}
+	if (value != NULL)
+		*value = result_lines(res);
+	r = 0;
+out:
+	PQclear(res);
+	PQfinish(conn);
+	return r;
+}

@@ -1,0 +1,1010 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Connections.  Input is read into one buffer shared by all; a connection owns
+ * bytes only while a request head, a frame header or a message is incomplete.
+ * Output is a queue of frames held by reference.  A connection with something
+ * new to write is dirty; at the end of a turn of the loop the dirty ones are
+ * written, each with one system call, and only a full socket asks for a write
+ * event.  If they are many they are written in slices, one in each turn, and
+ * those that only have something from a fan-out to many go last: so it holds up
+ * nobody else.
+ * Who is over the high-water mark is not read until he has read: so the answers
+ * to his pings and questions cannot pile up.
+ * A connection that has ended is freed at the end of the turn, never under its
+ * caller.
+ */
+
+#include <sys/queue.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "net/conn.h"
+#include "net/frame.h"
+#include "base/log.h"
+#include "net/ws.h"
+#include "base/xmalloc.h"
+
+#define READ_SIZE	65536
+#define IOV_COUNT	64
+#define OUT_FEW		2		/* frames queued without memory */
+#define FLUSH_SLICE	256		/* connections written in a turn */
+#define FLUSH_LATE	64		/* and at least so many late ones */
+#define REASON_MAX	(WS_CONTROL_MAX - 2)
+
+enum conn_state {
+	CONN_REQUEST,		/* the request head has not all arrived */
+	CONN_BODY,		/* nor its body */
+	CONN_WAITING,		/* the owner answers later */
+	CONN_OPEN,		/* WebSocket */
+	CONN_STREAM,		/* an answer without an end */
+	CONN_CLOSING,		/* our close frame is out, theirs is not in */
+	CONN_LINGER,		/* write the rest, read and drop till the end */
+	CONN_DEAD,		/* closed; waits to be freed */
+};
+
+static const char *const state_names[] = {
+	"request", "body", "waiting", "open", "stream", "closing", "linger",
+	"dead"
+};
+
+enum conn_due {
+	DUE_NOT,		/* nothing new to write */
+	DUE_NOW,		/* on dirty */
+	DUE_LATE,		/* on late */
+};
+
+TAILQ_HEAD(conn_list, conn);
+
+/* What a fan-out touches stands first, close together. */
+struct conn {
+	const struct conn_limits *limits;	/* outlives us */
+	enum conn_state		  state;
+	enum conn_due		  due;
+	bool			  full;
+	bool			  want_write;	/* the socket was full */
+	short			  armed;	/* what the loop was asked */
+	TAILQ_ENTRY(conn)	  due_entry;	/* on dirty or on late */
+
+	/* output */
+	struct frame		**out;		/* few, or owned */
+	uint32_t		  out_head;	/* where it begins */
+	uint32_t		  out_n;
+	uint32_t		  out_cap;
+	size_t			  out_off;	/* written of the first frame */
+	size_t			  out_bytes;
+	struct frame		 *few[OUT_FEW];
+	struct sock		  sock;
+
+	const struct conn_ops	 *ops;		/* outlives us */
+	void			 *owner;
+	uint64_t		  id;
+	int64_t			  last_life_ms;
+	bool			  told;		/* ops->closed was called */
+	bool			  sent_fin;
+	bool			  is_head;	/* the request: no body out */
+	char			 *headers;	/* owned; of every answer */
+	struct event		  ev;
+	struct event		  timer;
+	TAILQ_ENTRY(conn)	  entry;	/* on conns or on dead */
+
+	/* input */
+	uint8_t			 *in;		/* owned; an incomplete head, or
+						 * the one of the body */
+	size_t			  in_len;
+	size_t			  body_len;
+	struct ws_header	  hdr;		/* of the frame being read */
+	uint64_t		  got;		/* of its payload */
+	bool			  in_frame;
+	bool			  in_message;	/* fragments so far: msg */
+	uint8_t			  msg_opcode;
+	uint32_t		  utf8;
+	uint8_t			 *msg;		/* owned */
+	size_t			  msg_len;
+	size_t			  msg_cap;
+
+	char			  peer[SOCK_NAME_MAX];
+};
+
+static struct event_base	*loop;
+static struct event		*flush_event;	/* writes and frees */
+static struct conn_list		 conns = TAILQ_HEAD_INITIALIZER(conns);
+static struct conn_list		 dead = TAILQ_HEAD_INITIALIZER(dead);
+static struct conn_list		 dirty = TAILQ_HEAD_INITIALIZER(dirty);
+static struct conn_list		 late = TAILQ_HEAD_INITIALIZER(late);
+static size_t			 nconns;
+static uint64_t			 last_id;
+static uint8_t			 read_buf[HTTP_MAX_HEAD + READ_SIZE];
+
+static void	conn_write(struct conn *c);
+
+/* The owner sends what he has. */
+static bool
+conn_is_live(const struct conn *c)
+{
+	return c->state == CONN_OPEN || c->state == CONN_STREAM;
+}
+
+static void
+conn_set_state(struct conn *c, enum conn_state state, const char *why)
+{
+	log_debug("conn=%" PRIu64 " state=%s was=%s why=%s", c->id,
+	    state_names[state], state_names[c->state],
+	    log_quote(why, strlen(why)));
+	c->state = state;
+}
+
+/* The one place that asks the loop for readiness, by the state. */
+static void
+conn_arm(struct conn *c)
+{
+	bool	read = !c->full || c->state != CONN_OPEN;
+	short	want;
+
+	want = (short)((read ? EV_READ : 0) | (c->want_write ? EV_WRITE : 0));
+	if (want == c->armed || c->state == CONN_DEAD)
+		return;
+	c->armed = want;
+	(void)event_del(&c->ev);
+	(void)event_assign(&c->ev, loop, c->sock.fd, (short)(want |
+	    EV_PERSIST), event_get_callback(&c->ev), c);
+	(void)event_add(&c->ev, NULL);
+}
+
+static void
+conn_tell_closed(struct conn *c, int code)
+{
+	if (c->told || c->state == CONN_REQUEST || c->state == CONN_BODY)
+		return;
+	c->told = true;
+	c->ops->closed(c, code);
+}
+
+/* The end: what is queued is lost. */
+static void
+conn_drop(struct conn *c, int code, const char *why)
+{
+	if (c->state == CONN_DEAD)
+		return;
+	conn_tell_closed(c, code);
+	conn_set_state(c, CONN_DEAD, why);
+	(void)event_del(&c->ev);
+	(void)evtimer_del(&c->timer);
+	sock_close(&c->sock);
+	nconns--;
+	TAILQ_REMOVE(&conns, c, entry);
+	TAILQ_INSERT_TAIL(&dead, c, entry);
+	event_active(flush_event, EV_TIMEOUT, 1);
+}
+
+static void
+conn_free_output(struct conn *c)
+{
+	uint32_t	i;
+
+	for (i = 0; i < c->out_n; i++)
+		frame_unref(c->out[c->out_head + i]);
+	if (c->out != c->few)
+		free(c->out);
+	c->out = c->few;
+	c->out_cap = OUT_FEW;
+	c->out_head = c->out_n = 0;
+	c->out_off = c->out_bytes = 0;
+}
+
+static void
+conn_not_due(struct conn *c)
+{
+	if (c->due == DUE_NOW)
+		TAILQ_REMOVE(&dirty, c, due_entry);
+	else if (c->due == DUE_LATE)
+		TAILQ_REMOVE(&late, c, due_entry);
+	c->due = DUE_NOT;
+}
+
+static void
+conn_free(struct conn *c)
+{
+	conn_not_due(c);
+	conn_free_output(c);
+	free(c->in);
+	free(c->msg);
+	free(c->headers);
+	free(c);
+}
+
+static void
+conn_mark_dirty(struct conn *c, enum conn_due due)
+{
+	if (c->due == due || c->due == DUE_NOW || c->want_write)
+		return;
+	if (TAILQ_EMPTY(&dirty) && TAILQ_EMPTY(&late))
+		event_active(flush_event, EV_TIMEOUT, 1);
+	conn_not_due(c);
+	c->due = due;
+	if (due == DUE_NOW)
+		TAILQ_INSERT_TAIL(&dirty, c, due_entry);
+	else
+		TAILQ_INSERT_TAIL(&late, c, due_entry);
+}
+
+/* Write at most max of a list; returns how many there were. */
+static int
+conn_flush_list(const struct conn_list *list, int max)
+{
+	struct conn	*c;
+	int		 n;
+
+	for (n = 0; n < max && (c = TAILQ_FIRST(list)) != NULL; n++) {
+		conn_not_due(c);
+		if (c->state != CONN_DEAD)
+			conn_write(c);
+	}
+	return n;
+}
+
+static void
+conn_flush(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn	*c;
+	int		 n;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	n = conn_flush_list(&dirty, FLUSH_SLICE);
+	(void)conn_flush_list(&late, FLUSH_SLICE - n + FLUSH_LATE);
+	if (!TAILQ_EMPTY(&dirty) || !TAILQ_EMPTY(&late))
+		clock_start(flush_event, 0);
+	while ((c = TAILQ_FIRST(&dead)) != NULL) {
+		TAILQ_REMOVE(&dead, c, entry);
+		conn_free(c);
+	}
+}
+
+/* Output */
+
+/* Make room for one more frame at the end. */
+static void
+conn_grow_output(struct conn *c)
+{
+	struct frame	**out = c->out;
+
+	if (c->out_head == 0) {
+		c->out_cap *= 4;
+		out = xmalloc(c->out_cap * sizeof(struct frame *));
+	}
+	memmove(out, c->out + c->out_head,
+	    c->out_n * sizeof(struct frame *));
+	if (out != c->out && c->out != c->few)
+		free(c->out);
+	c->out = out;
+	c->out_head = 0;
+}
+
+static void
+conn_queue(struct conn *c, struct frame *f, enum conn_due due)
+{
+	if (c->out_head + c->out_n == c->out_cap)
+		conn_grow_output(c);
+	c->out[c->out_head + c->out_n++] = frame_ref(f);
+	c->out_bytes += f->len;
+	if (c->out_bytes > c->limits->output_high_bytes && !c->full) {
+		c->full = true;
+		c->last_life_ms = clock_ms();	/* his time begins */
+		if (c->want_write)	/* else conn_write is to come */
+			conn_arm(c);
+	}
+	conn_mark_dirty(c, due);
+}
+
+static int
+conn_fill_iov(const struct conn *c, struct iovec iov[IOV_COUNT])
+{
+	const struct frame	*f;
+	size_t			 skip = c->out_off;
+	int			 n;
+
+	for (n = 0; n < IOV_COUNT && (uint32_t)n < c->out_n; n++) {
+		f = c->out[c->out_head + (uint32_t)n];
+		iov[n].iov_base = (void *)(uintptr_t)(f->data + skip);
+		iov[n].iov_len = f->len - skip;
+		skip = 0;
+	}
+	return n;
+}
+
+/* Forget the first n bytes of the output: they are the kernel's now. */
+static void
+conn_written(struct conn *c, size_t n)
+{
+	struct frame	*f;
+
+	c->out_bytes -= n;
+	n += c->out_off;
+	while (c->out_n > 0 && n >= (f = c->out[c->out_head])->len) {
+		n -= f->len;
+		frame_unref(f);
+		c->out_head++;
+		c->out_n--;
+	}
+	c->out_off = n;
+	if (c->out_n == 0)
+		conn_free_output(c);
+}
+
+static void
+conn_write(struct conn *c)
+{
+	struct iovec	iov[IOV_COUNT];
+	ssize_t		w = 0;
+
+	while (c->out_n > 0) {
+		w = sock_writev(&c->sock, iov, conn_fill_iov(c, iov));
+		if (w < 0)
+			break;
+		conn_written(c, (size_t)w);
+		if (c->want_write)
+			c->last_life_ms = clock_ms();
+	}
+	if (w < 0 && w != SOCK_AGAIN) {
+		conn_drop(c, CLOSE_ABNORMAL, "write failed");
+		return;
+	}
+	c->want_write = c->out_n > 0;
+	if (c->out_n == 0 && c->state == CONN_LINGER && !c->sent_fin) {
+		c->sent_fin = true;
+		sock_shutdown(&c->sock);
+	}
+	if (c->full && c->out_bytes <= c->limits->output_high_bytes / 2) {
+		c->full = false;
+		if (conn_is_live(c))
+			c->ops->drained(c);
+	}
+	conn_arm(c);
+}
+
+static struct frame *
+frame_make(uint8_t opcode, const uint8_t *p, size_t len)
+{
+	struct frame	*f = frame_new(ws_header_size(len) + len);
+	size_t		 n;
+
+	n = ws_header_write(f->data, opcode, len);
+	if (len > 0)
+		memcpy(f->data + n, p, len);
+	return f;
+}
+
+static void
+conn_send_frame(struct conn *c, uint8_t opcode, const uint8_t *p, size_t len)
+{
+	struct frame	*f = frame_make(opcode, p, len);
+
+	conn_queue(c, f, DUE_NOW);
+	frame_unref(f);
+}
+
+static void
+conn_send_text(struct conn *c, char *text)
+{
+	struct frame	*f = frame_new(strlen(text));
+
+	memcpy(f->data, text, f->len);
+	free(text);
+	conn_queue(c, f, DUE_NOW);
+	frame_unref(f);
+}
+
+/* Closing */
+
+static void
+conn_send_close(struct conn *c, int code, const char *reason)
+{
+	uint8_t	p[WS_CONTROL_MAX];
+	size_t	n = 0, len;
+
+	if (code != CLOSE_NO_STATUS) {
+		p[n++] = (uint8_t)(code >> 8);
+		p[n++] = (uint8_t)code;
+		len = strlen(reason);
+		if (len > REASON_MAX)
+			len = REASON_MAX;
+		memcpy(p + n, reason, len);
+		n += len;
+	}
+	conn_send_frame(c, WS_CLOSE, p, n);
+}
+
+/* Send our close frame and go on to state; the rest is up to the peer. */
+static void
+conn_begin_close(struct conn *c, enum conn_state state, int code,
+    const char *reason)
+{
+	conn_send_close(c, code, reason);
+	conn_set_state(c, state, reason);
+	conn_arm(c);
+	free(c->msg);
+	c->msg = NULL;
+	c->msg_len = c->msg_cap = 0;
+	clock_start(&c->timer, c->limits->close_timeout_ms);
+	conn_tell_closed(c, code);
+}
+
+/* A stream ends with what is queued. */
+static void
+conn_end_stream(struct conn *c, int code, const char *reason)
+{
+	conn_set_state(c, CONN_LINGER, reason);
+	clock_start(&c->timer, c->limits->close_timeout_ms);
+	conn_mark_dirty(c, DUE_NOW);
+	conn_arm(c);
+	conn_tell_closed(c, code);
+}
+
+/* The peer broke the protocol: nothing it sends can be trusted any more. */
+static void
+conn_fail(struct conn *c, int code, const char *why)
+{
+	if (c->state == CONN_OPEN)
+		conn_begin_close(c, CONN_LINGER, code, why);
+	else if (c->state == CONN_CLOSING) {
+		conn_set_state(c, CONN_LINGER, why);
+		conn_mark_dirty(c, DUE_NOW);
+	}
+}
+
+static void
+conn_got_close(struct conn *c, const uint8_t *p, size_t len)
+{
+	uint32_t	utf8 = WS_UTF8_START;
+	int		code = CLOSE_NO_STATUS;
+
+	if (c->state == CONN_CLOSING) {
+		conn_set_state(c, CONN_LINGER, "close answered");
+		conn_mark_dirty(c, DUE_NOW);
+		return;
+	}
+	if (len >= 2)
+		code = p[0] << 8 | p[1];
+	if (len == 1 || (len >= 2 && !ws_close_code_ok((unsigned)code))) {
+		conn_fail(c, CLOSE_PROTOCOL, "bad close frame");
+		return;
+	}
+	if (len > 2 && (!ws_utf8_check(&utf8, p + 2, len - 2) ||
+	    utf8 != WS_UTF8_START)) {
+		conn_fail(c, CLOSE_BAD_DATA, "close reason is not UTF-8");
+		return;
+	}
+	conn_begin_close(c, CONN_LINGER, code, "");
+}
+
+/* Input */
+
+static void
+conn_control(struct conn *c, const uint8_t *p, size_t len)
+{
+	switch (c->hdr.opcode) {
+	case WS_PING:
+		if (c->state == CONN_OPEN)
+			conn_send_frame(c, WS_PONG, p, len);
+		break;
+	case WS_CLOSE:
+		conn_got_close(c, p, len);
+		break;
+	default:
+		break;		/* a pong; the clock has been set already */
+	}
+}
+
+/* A data frame begins: is it in order, and will the message fit? */
+static int
+conn_begin_data(struct conn *c)
+{
+	bool	first = c->hdr.opcode != WS_CONT;
+
+	if (first == c->in_message) {
+		conn_fail(c, CLOSE_PROTOCOL, first ?
+		    "new message inside a fragmented one" :
+		    "continuation of nothing");
+		return -1;
+	}
+	if (c->hdr.len > c->limits->message_bytes - c->msg_len) {
+		conn_fail(c, CLOSE_TOO_BIG, "message too big");
+		return -1;
+	}
+	if (first) {
+		c->msg_opcode = c->hdr.opcode;
+		c->utf8 = WS_UTF8_START;
+	}
+	c->in_message = true;
+	return 0;
+}
+
+static void
+conn_append(struct conn *c, const uint8_t *p, size_t len)
+{
+	size_t	need = c->msg_len + len;
+
+	if (len == 0)
+		return;
+	if (need > c->msg_cap) {
+		c->msg_cap = need > c->msg_cap * 2 ? need : c->msg_cap * 2;
+		c->msg = xrealloc(c->msg, c->msg_cap);
+	}
+	memcpy(c->msg + c->msg_len, p, len);
+	c->msg_len = need;
+}
+
+static void
+conn_deliver(struct conn *c, const uint8_t *p, size_t len)
+{
+	if (c->msg_opcode == WS_TEXT && c->utf8 != WS_UTF8_START) {
+		conn_fail(c, CLOSE_BAD_DATA, "text ends inside a character");
+		return;
+	}
+	c->ops->message(c, c->msg_opcode == WS_BINARY, p, len);
+}
+
+/*
+ * n more payload bytes of the current data frame, perhaps its last.  A message
+ * that came in one piece is handed over where it lies.
+ */
+static void
+conn_data(struct conn *c, uint8_t *p, size_t n)
+{
+	uint8_t	*msg;
+	size_t	 len;
+	bool	 last;
+
+	ws_unmask(p, n, c->hdr.mask, c->got);
+	c->got += n;
+	last = c->got == c->hdr.len && c->hdr.fin;
+	if (c->state != CONN_OPEN) {
+		if (last)
+			c->in_message = false;
+		return;
+	}
+	if (c->msg_opcode == WS_TEXT && !ws_utf8_check(&c->utf8, p, n)) {
+		conn_fail(c, CLOSE_BAD_DATA, "text is not UTF-8");
+		return;
+	}
+	if (!last) {
+		conn_append(c, p, n);
+		return;
+	}
+	c->in_message = false;
+	if (c->msg_len == 0) {
+		conn_deliver(c, p, n);
+		return;
+	}
+	conn_append(c, p, n);
+	msg = c->msg;
+	len = c->msg_len;
+	c->msg = NULL;
+	c->msg_len = c->msg_cap = 0;
+	conn_deliver(c, msg, len);
+	free(msg);
+}
+
+/*
+ * One step through p[n]: a header, a control frame, or a piece of payload.
+ * Returns the bytes used, 0 if more are needed.
+ */
+static size_t
+conn_step(struct conn *c, uint8_t *p, size_t n)
+{
+	size_t	take;
+	int	r;
+
+	if (c->in_frame) {
+		take = c->hdr.len - c->got < n ? (size_t)(c->hdr.len - c->got) :
+		    n;
+		conn_data(c, p, take);
+		c->in_frame = c->got < c->hdr.len;
+		return take;
+	}
+	if ((r = ws_header_parse(&c->hdr, p, n)) < 0) {
+		conn_fail(c, CLOSE_PROTOCOL, "bad frame header");
+		return n;
+	}
+	if (r == 0)
+		return 0;
+	if (c->hdr.opcode >= WS_CLOSE) {
+		if (c->hdr.len > n - (size_t)r)
+			return 0;
+		ws_unmask(p + r, (size_t)c->hdr.len, c->hdr.mask, 0);
+		conn_control(c, p + r, (size_t)c->hdr.len);
+		return (size_t)r + (size_t)c->hdr.len;
+	}
+	if (conn_begin_data(c) == -1)
+		return n;
+	c->got = 0;
+	c->in_frame = c->hdr.len > 0;
+	if (!c->in_frame)
+		conn_data(c, p + r, 0);
+	return (size_t)r;
+}
+
+/* Keep an incomplete head for the next read. */
+static void
+conn_keep(struct conn *c, const uint8_t *p, size_t n)
+{
+	free(c->in);
+	c->in = n > 0 ? xmalloc(n) : NULL;
+	if (n > 0)
+		memcpy(c->in, p, n);
+	c->in_len = n;
+}
+
+/* Read frames from p[n]; returns how many bytes were used. */
+static size_t
+conn_frames(struct conn *c, uint8_t *p, size_t n)
+{
+	size_t	used = 0, step;
+
+	while (used < n &&
+	    (c->state == CONN_OPEN || c->state == CONN_CLOSING)) {
+		if ((step = conn_step(c, p + used, n - used)) == 0)
+			return used;
+		used += step;
+	}
+	return n;
+}
+
+/* A whole request: the owner's to answer. */
+static void
+conn_hand_over(struct conn *c, struct http_request *req, const uint8_t *body)
+{
+	req->body.p = (const char *)body;
+	req->body.len = c->body_len;
+	c->is_head = http_slice_is(&req->method, "HEAD");
+	c->ops->request(c, req);
+	if (c->state == CONN_REQUEST || c->state == CONN_BODY)
+		conn_drop(c, CLOSE_ABNORMAL, "request not answered");
+}
+
+/* Begin to collect a body: keep the head and what has come of it. */
+static void
+conn_begin_body(struct conn *c, const struct http_request *req,
+    const uint8_t *p, size_t head, size_t n)
+{
+	conn_keep(c, p, head);
+	conn_append(c, p + head, n - head);
+	conn_set_state(c, CONN_BODY, "a body");
+	if (http_header_has(req, "Expect", "100-continue"))
+		conn_send_text(c, xstrdup("HTTP/1.1 100 Continue\r\n\r\n"));
+}
+
+/* More of a body, perhaps its end. */
+static void
+conn_body(struct conn *c, const uint8_t *p, size_t n)
+{
+	struct http_request	 req;
+	uint8_t			*head = c->in, *body;
+	size_t			 len = c->in_len;
+
+	conn_append(c, p, n);
+	if (c->msg_len < c->body_len)
+		return;
+	body = c->msg;
+	c->in = c->msg = NULL;
+	c->in_len = c->msg_len = c->msg_cap = 0;
+	if (http_request_parse(&req, (const char *)head, len) > 0)
+		conn_hand_over(c, &req, body);
+	free(head);
+	free(body);
+}
+
+/* Returns the bytes of the request that were used, 0 if it is incomplete. */
+static size_t
+conn_request(struct conn *c, const uint8_t *p, size_t n)
+{
+	struct http_request	req;
+	int			r;
+
+	r = http_request_parse(&req, (const char *)p, n);
+	if (r > 0 && req.content_length > c->limits->message_bytes) {
+		conn_respond(c, 413, NULL, "application/json", "{\"error\":{"
+		    "\"code\":\"bad_request\",\"message\":\"too long\"}}");
+		return n;
+	}
+	if (r < 0) {
+		conn_respond(c, -r, NULL, "text/plain", http_reason(-r));
+		return n;
+	}
+	if (r == 0)
+		return 0;
+	c->body_len = (size_t)req.content_length;
+	if (c->body_len > n - (size_t)r) {
+		conn_begin_body(c, &req, p, (size_t)r, n);
+		return n;
+	}
+	conn_hand_over(c, &req, p + r);
+	return (size_t)r + c->body_len;
+}
+
+static void
+conn_read(struct conn *c)
+{
+	size_t	have = c->in_len, used = 0;
+	ssize_t	r;
+
+	r = sock_read(&c->sock, read_buf + have, READ_SIZE);
+	if (r == SOCK_AGAIN)
+		return;
+	if (r <= 0) {
+		conn_drop(c, CLOSE_ABNORMAL, r == 0 ? "peer hung up" :
+		    "read failed");
+		return;
+	}
+	c->last_life_ms = clock_ms();
+	if (c->state == CONN_BODY) {
+		conn_body(c, read_buf + have, (size_t)r);
+		return;
+	}
+	if (have > 0)
+		memcpy(read_buf, c->in, have);
+	have += (size_t)r;
+	if (c->state == CONN_REQUEST)
+		used = conn_request(c, read_buf, have);
+	if (c->state == CONN_OPEN || c->state == CONN_CLOSING)
+		used += conn_frames(c, read_buf + used, have - used);
+	else if (c->state != CONN_REQUEST)
+		used = have;
+	if (c->state != CONN_DEAD && c->state != CONN_BODY)
+		conn_keep(c, read_buf + used, have - used);
+}
+
+static void
+conn_on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn	*c = arg;
+
+	(void)fd;
+	if (what & EV_WRITE)
+		conn_write(c);
+	if ((what & EV_READ) && c->state != CONN_DEAD)
+		conn_read(c);
+}
+
+static void
+conn_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn	*c = arg;
+
+	(void)fd;
+	(void)what;
+	if (conn_is_live(c) || c->state == CONN_WAITING)
+		c->ops->timer(c);
+	else
+		conn_drop(c, CLOSE_ABNORMAL, "timeout");
+}
+
+/* For the owner */
+
+void
+conn_init(struct event_base *base)
+{
+	loop = base;
+	flush_event = clock_new(base, conn_flush, NULL);
+}
+
+void
+conn_exit(void)
+{
+	struct conn	*c;
+
+	while ((c = TAILQ_FIRST(&conns)) != NULL)
+		conn_drop(c, CLOSE_ABNORMAL, "exit");
+	conn_flush(-1, 0, NULL);
+	event_free(flush_event);
+	flush_event = NULL;
+}
+
+size_t
+conn_count(void)
+{
+	return nconns;
+}
+
+struct conn *
+conn_new(const struct sock *s, const struct sockaddr *peer,
+    const struct conn_ops *ops, const struct conn_limits *limits)
+{
+	struct conn	*c = xcalloc(1, sizeof(*c));
+
+	c->ops = ops;
+	c->limits = limits;
+	c->out = c->few;
+	c->out_cap = OUT_FEW;
+	c->sock = *s;
+	c->id = ++last_id;
+	c->last_life_ms = clock_ms();
+	sock_name(peer, c->peer);
+	c->armed = EV_READ;
+	(void)event_assign(&c->ev, loop, s->fd, EV_READ | EV_PERSIST,
+	    conn_on_event, c);
+	(void)event_add(&c->ev, NULL);
+	(void)evtimer_assign(&c->timer, loop, conn_on_timer, c);
+	clock_start(&c->timer, limits->request_timeout_ms);
+	nconns++;
+	TAILQ_INSERT_TAIL(&conns, c, entry);
+	log_debug("conn=%" PRIu64 " state=request peer=%s", c->id, c->peer);
+	return c;
+}
+
+void *
+conn_owner(const struct conn *c)
+{
+	return c->owner;
+}
+
+void
+conn_set_owner(struct conn *c, void *owner)
+{
+	c->owner = owner;
+}
+
+uint64_t
+conn_id(const struct conn *c)
+{
+	return c->id;
+}
+
+void
+conn_peer(const struct conn *c, char out[SOCK_NAME_MAX])
+{
+	memcpy(out, c->peer, SOCK_NAME_MAX);
+}
+
+void
+conn_respond(struct conn *c, int status, const char *headers,
+    const char *type, const char *body)
+{
+	char	*length;
+
+	/* RFC 9110 section 15.3.5: 204 has no content, and says no length. */
+	length = status == 204 ? xstrdup("") : xasprintf("Content-Type: %s\r\n"
+	    "Content-Length: %zu\r\n", type, strlen(body) + 1);
+	conn_send_text(c, xasprintf("HTTP/1.1 %d %s\r\n%s"
+	    "Cache-Control: no-store\r\nConnection: close\r\n%s%s\r\n%s%s",
+	    status, http_reason(status), length,
+	    c->headers == NULL ? "" : c->headers,
+	    headers == NULL ? "" : headers,
+	    c->is_head || status == 204 ? "" : body,
+	    c->is_head || status == 204 ? "" : "\n"));
+	free(length);
+	/* Who answers at once need not be told of the end. */
+	if (c->state != CONN_WAITING)
+		c->told = true;
+	conn_set_state(c, CONN_LINGER, "answered");
+	clock_start(&c->timer, c->limits->close_timeout_ms);
+}
+
+void
+conn_set_headers(struct conn *c, const char *headers)
+{
+	free(c->headers);
+	c->headers = xstrdup(headers);
+}
+
+void
+conn_defer(struct conn *c)
+{
+	(void)evtimer_del(&c->timer);
+	conn_set_state(c, CONN_WAITING, "deferred");
+}
+
+bool
+conn_is_waiting(const struct conn *c)
+{
+	return c->state == CONN_WAITING;
+}
+
+void
+conn_stream(struct conn *c, const char *type)
+{
+	conn_send_text(c, xasprintf("HTTP/1.1 200 OK\r\n"
+	    "Content-Type: %s\r\nCache-Control: no-store\r\n"
+	    "X-Accel-Buffering: no\r\nConnection: close\r\n%s\r\n", type,
+	    c->headers == NULL ? "" : c->headers));
+	conn_set_state(c, CONN_STREAM, "a stream");
+}
+
+void
+conn_upgrade(struct conn *c, const struct http_request *req,
+    const char *protocol)
+{
+	const struct http_slice	*key;
+	char			 accept[WS_ACCEPT_LEN + 1];
+
+	key = http_header_find(req, "Sec-WebSocket-Key");
+	ws_accept_key(accept, key->p, key->len);
+	conn_send_text(c, xasprintf("HTTP/1.1 101 Switching Protocols\r\n"
+	    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+	    "Sec-WebSocket-Accept: %s\r\n%s%s%s\r\n", accept,
+	    protocol == NULL ? "" : "Sec-WebSocket-Protocol: ",
+	    protocol == NULL ? "" : protocol, protocol == NULL ? "" : "\r\n"));
+	(void)evtimer_del(&c->timer);
+	conn_set_state(c, CONN_OPEN, "upgraded");
+}
+
+void
+conn_send(struct conn *c, struct frame *f, bool is_late)
+{
+	if (conn_is_live(c))
+		conn_queue(c, f, is_late ? DUE_LATE : DUE_NOW);
+}
+
+struct frame *
+conn_message(bool binary, const uint8_t *p, size_t len)
+{
+	return frame_make(binary ? WS_BINARY : WS_TEXT, p, len);
+}
+
+const uint8_t *
+conn_payload(const struct frame *f, size_t *len)
+{
+	/* Ours have no mask: RFC 6455 section 5.2. */
+	size_t	n = f->data[1] < 126 ? 2 : f->data[1] == 126 ? 4 : 10;
+
+	*len = f->len - n;
+	return f->data + n;
+}
+
+void
+conn_ping(struct conn *c)
+{
+	if (c->state == CONN_OPEN)
+		conn_send_frame(c, WS_PING, NULL, 0);
+}
+
+bool
+conn_is_full(const struct conn *c)
+{
+	return c->full;
+}
+
+int64_t
+conn_silent_ms(const struct conn *c)
+{
+	return clock_ms() - c->last_life_ms;
+}
+
+void
+conn_set_timer(struct conn *c, int64_t timeout_ms)
+{
+	if (conn_is_live(c) || c->state == CONN_WAITING)
+		clock_start(&c->timer, timeout_ms);
+}
+
+void
+conn_close(struct conn *c, int code, const char *reason)
+{
+	if (c->state == CONN_OPEN)
+		conn_begin_close(c, CONN_CLOSING, code, reason);
+	else if (c->state == CONN_STREAM)
+		conn_end_stream(c, code, reason);
+	else if (c->state == CONN_WAITING)
+		conn_respond(c, 503, NULL, "text/plain", reason);
+	else if (c->state == CONN_REQUEST || c->state == CONN_BODY)
+		conn_drop(c, code, reason);
+}
+
+void
+conn_close_all(int code, const char *reason)
+{
+	struct conn	*c, *next;
+
+	for (c = TAILQ_FIRST(&conns); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		conn_close(c, code, reason);
+	}
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef CONN_H
+#define CONN_H
+
+#include <sys/socket.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/http.h"
+#include "net/sock.h"
+
+/*
+ * One TCP connection from its request to its goodbye.  It begins as HTTP: the
+ * owner gets the request and answers it, now or later; or upgrades the
+ * connection to WebSocket, after which he gets messages; or begins a stream,
+ * an answer that ends when he closes it.  What is queued on a connection is
+ * written once per turn of the loop, however many frames came together.
+ */
+
+struct conn;
+struct event_base;
+struct frame;
+
+/* Close codes: RFC 6455 section 7.4.1, and ours from 4000. */
+enum {
+	CLOSE_NORMAL		= 1000,
+	CLOSE_GOING_AWAY	= 1001,
+	CLOSE_PROTOCOL		= 1002,
+	CLOSE_NO_STATUS		= 1005,	/* never sent */
+	CLOSE_ABNORMAL		= 1006,	/* never sent */
+	CLOSE_BAD_DATA		= 1007,
+	CLOSE_POLICY		= 1008,
+	CLOSE_TOO_BIG		= 1009,
+	CLOSE_RESTART		= 1012,
+	CLOSE_TRY_LATER		= 1013,
+	CLOSE_BAD_FRAME		= 4400,
+	CLOSE_UNAUTHORIZED	= 4401,
+	CLOSE_FORBIDDEN		= 4403,
+	CLOSE_AUTH_TIMEOUT	= 4408,
+};
+
+/*
+ * What the owner hears.  The connection stays valid during every callback,
+ * whatever the callback does to it.
+ */
+struct conn_ops {
+	/* A whole request, with its body.  Answer with conn_respond,
+	 * conn_upgrade or conn_stream, or say conn_defer to do it later; the
+	 * request is valid only in the callback. */
+	void	(*request)(struct conn *c, const struct http_request *req);
+	/* A whole message; text is valid UTF-8.  The bytes are valid only in
+	 * the callback. */
+	void	(*message)(struct conn *c, bool binary, const uint8_t *p,
+		    size_t len);
+	/* Output that had been over the high-water mark is below half. */
+	void	(*drained)(struct conn *c);
+	/* The timer of conn_set_timer. */
+	void	(*timer)(struct conn *c);
+	/* It is over: code and reason as sent or received (CLOSE_ABNORMAL if
+	 * neither).  Called once; nothing more can be sent, and the
+	 * connection is freed soon after.  Not called for a request that was
+	 * answered at once. */
+	void	(*closed)(struct conn *c, int code);
+};
+
+struct conn_limits {
+	size_t		 message_bytes;		/* largest message or body in */
+	size_t		 output_high_bytes;	/* high-water mark */
+	int64_t		 request_timeout_ms;
+	int64_t		 close_timeout_ms;	/* for the close handshake */
+};
+
+/* Prepare the module for a loop; conn_exit frees what still waits. */
+void	 conn_init(struct event_base *base);
+void	 conn_exit(void);
+/* Connections that are not at their end yet. */
+size_t	 conn_count(void);
+
+/* Take over an accepted socket.  ops and limits outlive the connection. */
+struct conn *
+	 conn_new(const struct sock *s, const struct sockaddr *peer,
+	    const struct conn_ops *ops, const struct conn_limits *limits);
+
+/* The owner's pointer, NULL at first. */
+void	*conn_owner(const struct conn *c);
+void	 conn_set_owner(struct conn *c, void *owner);
+/* A number for the log, unique in the process. */
+uint64_t conn_id(const struct conn *c);
+/* The peer's address as sock_name gives it. */
+void	 conn_peer(const struct conn *c, char out[SOCK_NAME_MAX]);
+
+/* Header lines for every answer on this connection, each ended by CR LF. */
+void	 conn_set_headers(struct conn *c, const char *headers);
+
+/* The answer to the request comes later. */
+void	 conn_defer(struct conn *c);
+/* It has not come yet. */
+bool	 conn_is_waiting(const struct conn *c);
+
+/*
+ * Begin an answer of that type without an end: what is sent then goes out as
+ * it is, and conn_close ends it without a word.
+ */
+void	 conn_stream(struct conn *c, const char *type);
+
+/*
+ * Answer the request and close: status, body of the given type, and further
+ * header lines, each ended by CR LF (NULL: none).
+ */
+void	 conn_respond(struct conn *c, int status, const char *headers,
+	    const char *type, const char *body);
+
+/*
+ * Accept the WebSocket handshake, which must have passed ws_handshake_check.
+ * protocol is the subprotocol chosen, or NULL.
+ */
+void	 conn_upgrade(struct conn *c, const struct http_request *req,
+	    const char *protocol);
+
+/*
+ * Queue a frame for writing at the end of this turn, or after all others if it
+ * is one of very many (is_late); takes a reference of its own.  Ignored once the
+ * connection is closing.
+ */
+void	 conn_send(struct conn *c, struct frame *f, bool is_late);
+
+/* A message as bytes for conn_send, on any number of connections: one
+ * reference, the caller's.  p is copied. */
+struct frame *
+	 conn_message(bool binary, const uint8_t *p, size_t len);
+/* The payload of such a frame; its length to *len. */
+const uint8_t *
+	 conn_payload(const struct frame *f, size_t *len);
+void	 conn_ping(struct conn *c);
+
+/* Over the high-water mark, and not yet below half of it since. */
+bool	 conn_is_full(const struct conn *c);
+/* Milliseconds since the last sign of life: bytes that came in, or bytes that
+ * had waited and were taken; or since it became full. */
+int64_t	 conn_silent_ms(const struct conn *c);
+
+/* Call ops->timer once, so many milliseconds from now; replaces the last. */
+void	 conn_set_timer(struct conn *c, int64_t timeout_ms);
+
+/* The same for every connection; a request unanswered is cut off. */
+void	 conn_close_all(int code, const char *reason);
+
+/* Begin the close handshake (section 7.1.2); reason is cut at 123 bytes. */
+void	 conn_close(struct conn *c, int code, const char *reason);
+
+#endif

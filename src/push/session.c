@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * Sessions.  Reference-counted, because answers from the database come when
+ * they come: an answer for a session that has ended finds it not live.
+ */
+
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "net/conn.h"
+#include "net/frame.h"
+#include "base/log.h"
+#include "push/session.h"
+#include "base/table.h"
+#include "base/xmalloc.h"
+
+#define SEEN_MIN	16		/* happenings remembered */
+
+/* A happening of which the session was given a row. */
+struct seen {
+	uint64_t	hash;
+	int64_t		id;		/* of that row; 0: a free place */
+};
+
+struct session {
+	TAILQ_ENTRY(session)	 entry;		/* on sessions if listed */
+	struct link		 by_id;		/* the same */
+	struct link		 by_user;
+	struct session_members	 members;
+	const struct dialect	*dialect;
+	struct conn		*conn;		/* NULL after the end */
+	char			*user;		/* owned */
+	char			*claims;	/* owned */
+	void			*data;		/* the command layer's */
+	struct catchup		*catchup;	/* member.c's */
+	struct seen		*seen;		/* owned; in no order */
+	int64_t			 exp;
+	int64_t			 since;
+	uint64_t		 mark;
+	unsigned int		 refs;
+	unsigned int		 seen_size;
+	bool			 listed;
+	char			 id[SESSION_ID_LEN + 1];
+};
+
+struct session_list	sessions = TAILQ_HEAD_INITIALIZER(sessions);
+static struct table	ids;
+static struct table	users;
+
+static void
+make_id(char id[SESSION_ID_LEN + 1])
+{
+	static const char	alphabet[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	unsigned char		random[SESSION_ID_LEN];
+	size_t			i;
+
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		fatal("msg=\"no random numbers\"");
+	for (i = 0; i < SESSION_ID_LEN; i++)
+		id[i] = alphabet[random[i] & 63];
+	id[SESSION_ID_LEN] = '\0';
+}
+
+struct session *
+session_new(struct conn *c, const struct dialect *d)
+{
+	struct session	*s = xcalloc(1, sizeof(*s));
+
+	s->refs = 1;
+	s->conn = c;
+	s->dialect = d;
+	LIST_INIT(&s->members);
+	s->since = (int64_t)time(NULL);
+	make_id(s->id);
+	return s;
+}
+
+struct session *
+session_ref(struct session *s)
+{
+	s->refs++;
+	return s;
+}
+
+void
+session_unref(struct session *s)
+{
+	if (s == NULL || --s->refs > 0)
+		return;
+	free(s->user);
+	free(s->claims);
+	free(s->seen);
+	free(s);
+}
+
+void
+session_identify(struct session *s, const char *user, const char *claims,
+    int64_t exp)
+{
+	free(s->user);
+	free(s->claims);
+	s->user = xstrdup(user);
+	s->claims = xstrdup(claims);
+	s->exp = exp;
+}
+
+void
+session_begin(struct session *s)
+{
+	TAILQ_INSERT_TAIL(&sessions, s, entry);
+	table_add(&ids, &s->by_id, table_hash(s->id));
+	table_add(&users, &s->by_user, table_hash(s->user));
+	s->listed = true;
+}
+
+void
+session_end(struct session *s)
+{
+	if (s->listed) {
+		TAILQ_REMOVE(&sessions, s, entry);
+		table_remove(&ids, &s->by_id);
+		table_remove(&users, &s->by_user);
+	}
+	s->listed = false;
+	s->conn = NULL;
+}
+
+struct session *
+session_find(const char *id)
+{
+	struct link	*l;
+	struct session	*s;
+
+	for (l = table_first(&ids, table_hash(id)); l != NULL;
+	    l = table_next(l)) {
+		s = table_object(l, struct session, by_id);
+		if (strcmp(s->id, id) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+/* From a link on, the first that is of that user. */
+static struct session *
+session_of_link(struct link *l, const char *user)
+{
+	struct session	*s;
+
+	for (; l != NULL; l = table_next(l)) {
+		s = table_object(l, struct session, by_user);
+		if (strcmp(s->user, user) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+struct session *
+session_of(const char *user)
+{
+	return session_of_link(table_first(&users, table_hash(user)), user);
+}
+
+struct session *
+session_of_next(const struct session *s)
+{
+	return session_of_link(table_next(&s->by_user), s->user);
+}
+
+const char *
+session_id(const struct session *s)
+{
+	return s->id;
+}
+
+const char *
+session_user(const struct session *s)
+{
+	return s->user;
+}
+
+bool
+session_is_user(const struct session *s, const char *user)
+{
+	return user[0] == '\0' ||
+	    (s->user != NULL && strcmp(s->user, user) == 0);
+}
+
+const char *
+session_claims(const struct session *s)
+{
+	return s->claims;
+}
+
+int64_t
+session_exp(const struct session *s)
+{
+	return s->exp;
+}
+
+int64_t
+session_since(const struct session *s)
+{
+	return s->since;
+}
+
+char *
+session_ctx(const struct session *s)
+{
+	return xasprintf("{\"session\":\"%s\",\"claims\":%s}", s->id,
+	    s->claims);
+}
+
+const struct dialect *
+session_dialect(const struct session *s)
+{
+	return s->dialect;
+}
+
+struct conn *
+session_conn(const struct session *s)
+{
+	return s->conn;
+}
+
+struct session *
+session_next(const struct session *s)
+{
+	return TAILQ_NEXT(s, entry);
+}
+
+void *
+session_data(const struct session *s)
+{
+	return s->data;
+}
+
+void
+session_set_data(struct session *s, void *data)
+{
+	s->data = data;
+}
+
+struct catchup *
+session_catchup(const struct session *s)
+{
+	return s->catchup;
+}
+
+void
+session_set_catchup(struct session *s, struct catchup *c)
+{
+	s->catchup = c;
+}
+
+struct session_members *
+session_members(struct session *s)
+{
+	return &s->members;
+}
+
+void
+session_close(struct session *s, int code, const char *reason)
+{
+	if (s->conn != NULL)
+		s->dialect->end(s->conn, code, reason);
+}
+
+void
+session_send(struct session *s, struct frame *f)
+{
+	if (f == NULL)
+		return;
+	if (s->conn != NULL)
+		conn_send(s->conn, f, false);
+	frame_unref(f);
+}
+
+/* The entry as the dialect has it; the entry's reference. */
+static struct frame *
+entry_frame(struct entry *e, const struct dialect *d)
+{
+	struct frame	**f = &e->frames[d->id];
+
+	if (*f == NULL)
+		*f = d->event(e);
+	return *f;
+}
+
+void
+session_send_entry(struct session *s, struct entry *e, bool is_late)
+{
+	if (s->conn != NULL)
+		conn_send(s->conn, entry_frame(e, s->dialect), is_late);
+}
+
+void
+session_send_run(struct session *s, struct run *run, bool is_late)
+{
+	struct frame	**f = &run->frames[s->dialect->id],
+			 *each[RUN_MAX];
+	size_t		  i;
+
+	if (*f == NULL) {
+		for (i = 0; i < run->n; i++)
+			each[i] = entry_frame(run->entries[i], s->dialect);
+		*f = frame_join(each, run->n);
+	}
+	if (s->conn != NULL)
+		conn_send(s->conn, *f, is_late);
+}
+
+bool
+session_is_full(const struct session *s)
+{
+	return s->conn != NULL && conn_is_full(s->conn);
+}
+
+/* FNV-1a: no secret needed, the text is the database's own. */
+static uint64_t
+hash(const char *p)
+{
+	uint64_t	h = 14695981039346656037ULL;
+
+	for (; *p != '\0'; p++)
+		h = (h ^ (uint8_t)*p) * 1099511628211ULL;
+	return h;
+}
+
+/* Twice the places; the first of the new ones. */
+static struct seen *
+session_seen_grow(struct session *s)
+{
+	unsigned int	 old = s->seen_size,
+			 size = old == 0 ? SEEN_MIN : old * 2;
+
+	s->seen = xrealloc(s->seen, size * sizeof(*s->seen));
+	memset(s->seen + old, 0, (size - old) * sizeof(*s->seen));
+	s->seen_size = size;
+	return &s->seen[old];
+}
+
+bool
+session_seen(struct session *s, const char *dup, int64_t id)
+{
+	struct seen	*v, *least = NULL;
+	uint64_t	 h = hash(dup);
+	unsigned int	 i;
+
+	for (i = 0; i < s->seen_size; i++) {
+		v = &s->seen[i];
+		if (v->hash == h && v->id != 0)
+			return true;
+		if (least == NULL || v->id < least->id)
+			least = v;
+	}
+	if (s->seen_size < SESSION_SEEN && (least == NULL || least->id != 0))
+		least = session_seen_grow(s);
+	least->hash = h;
+	least->id = id;
+	return false;
+}
+
+size_t
+session_seen_after(const struct session *s, int64_t id)
+{
+	unsigned int	i;
+	size_t		n = 0;
+
+	for (i = 0; i < s->seen_size; i++)
+		if (s->seen[i].id > id)
+			n++;
+	return n;
+}
+
+void
+session_forget_seen(struct session *s)
+{
+	free(s->seen);
+	s->seen = NULL;
+	s->seen_size = 0;
+}
+
+bool
+session_mark(struct session *s, uint64_t number)
+{
+	if (s->mark == number)
+		return false;
+	s->mark = number;
+	return true;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include <sys/queue.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "db/entry.h"
+
+/*
+ * A session: who somebody is, the rooms he hears, and how far he has heard
+ * each.  It speaks a dialect and is carried by a connection; rooms, rights and
+ * positions belong to it and not to the connection, so that a dialect whose
+ * session outlives one finds them again.
+ */
+
+struct conn;
+struct frame;
+struct member;
+struct session;
+
+#define SESSION_ID_LEN	22		/* 128 random bits, base64url */
+
+/* What a session is told once it is in. */
+struct welcome {
+	const char	*session;
+	const char	*user;
+	char *const	*rooms;
+	size_t		 nrooms;
+	int64_t		 id;		/* position that the rooms start at */
+	const char	*epoch;
+	int64_t		 ping_s;	/* seconds between our pings */
+	bool		 resets;	/* it will be told resets */
+};
+
+/*
+ * A dialect turns what the session is told into frames, which the caller owns
+ * one reference of.  ref is the client's, as JSON text ("null": none given).
+ * NULL means that the dialect has no such message.
+ */
+struct dialect {
+	enum dialect_id	 id;
+	bool		 merged;	/* one position for all rooms, which
+					 * are served in one order */
+	bool		 is_brief;	/* one command, no rooms; then only
+					 * end, emit and replies are used */
+	bool		 has_pongs;	/* the client answers pings */
+	/* The connection's answer begins; NULL: there is nothing to do. */
+	void		(*begin)(struct conn *c);
+	/* Close it with a close code, or what stands for one. */
+	void		(*end)(struct conn *c, int code, const char *reason);
+	struct frame	*(*event)(const struct entry *e);
+	/* An event for this session alone; data is JSON text. */
+	struct frame	*(*emit)(const char *event, const char *data);
+	struct frame	*(*welcome)(const struct welcome *w);
+	/* A room was joined, or is joined already; complete up to id. */
+	struct frame	*(*joined)(const char *ref, const char *room,
+			    int64_t id);
+	/* The same without having been asked: by a handler. */
+	struct frame	*(*put_in)(const char *room, int64_t id);
+	struct frame	*(*left)(const char *room, const char *reason);
+	struct frame	*(*reply_leave)(const char *ref, const char *room);
+	struct frame	*(*reply_send)(const char *ref, const char *data);
+	struct frame	*(*reply_ping)(const char *ref, int64_t id);
+	struct frame	*(*reply_auth)(const char *ref, int64_t exp);
+	struct frame	*(*error)(const char *ref, const char *code,
+			    const char *message);
+	struct frame	*(*reset)(const char *room, int64_t id,
+			    const char *epoch);
+	struct frame	*(*at)(int64_t id);
+	struct frame	*(*expiring)(int64_t seconds);
+};
+
+LIST_HEAD(session_members, member);
+TAILQ_HEAD(session_list, session);
+
+/* All sessions that have been welcomed and have not ended. */
+extern struct session_list sessions;
+
+/* The welcomed session of that id, or NULL. */
+struct session	*session_find(const char *id);
+/* The first of that user's, and the next one. */
+struct session	*session_of(const char *user);
+struct session	*session_of_next(const struct session *s);
+
+/*
+ * A session on a connection, with one reference: the connection's.  The id is
+ * made here.  Whoever waits for an answer on its behalf holds another.
+ */
+struct session	*session_new(struct conn *c, const struct dialect *d);
+struct session	*session_ref(struct session *s);
+void		 session_unref(struct session *s);
+
+/* Take the identity of a verified token; copies. */
+void		 session_identify(struct session *s, const char *user,
+		    const char *claims, int64_t exp);
+/* It has been welcomed: put it on the list. */
+void		 session_begin(struct session *s);
+/* It is over: off the list, no connection.  Its members must be gone. */
+void		 session_end(struct session *s);
+
+const char	*session_id(const struct session *s);
+const char	*session_user(const struct session *s);	/* NULL: not yet */
+/* Whether it is this user's; "" is every user. */
+bool		 session_is_user(const struct session *s, const char *user);
+const char	*session_claims(const struct session *s);	/* JSON text */
+int64_t		 session_exp(const struct session *s);	/* Unix time */
+int64_t		 session_since(const struct session *s);	/* Unix time */
+/* For SQL: {"session":…,"claims":…}.  The caller frees. */
+char		*session_ctx(const struct session *s)
+		    __attribute__((warn_unused_result));
+const struct dialect *
+		 session_dialect(const struct session *s);
+/* NULL after the end. */
+struct conn	*session_conn(const struct session *s);
+struct session	*session_next(const struct session *s);
+
+/* What layers above keep with it: freed by them before session_end. */
+void		*session_data(const struct session *s);
+void		 session_set_data(struct session *s, void *data);
+
+/* Its read of the log, if it is of a merged dialect: member.c's. */
+struct catchup;
+struct catchup	*session_catchup(const struct session *s);
+void		 session_set_catchup(struct session *s, struct catchup *c);
+
+/* The rooms it is in: the list belongs to room.c. */
+struct session_members *
+		 session_members(struct session *s);
+
+/* Close its connection, if it has one, as its dialect does. */
+void		 session_close(struct session *s, int code,
+		    const char *reason);
+
+/* Send a frame and drop the caller's reference; NULL is allowed. */
+void		 session_send(struct session *s, struct frame *f);
+/* Send the entry in the session's dialect; is_late as for conn_send. */
+void		 session_send_entry(struct session *s, struct entry *e,
+		    bool is_late);
+/* Send all entries of the run as one piece. */
+void		 session_send_run(struct session *s, struct run *run,
+		    bool is_late);
+/* Too much output is waiting to send more of what can wait. */
+bool		 session_is_full(const struct session *s);
+
+/*
+ * Whether the session has been given a row of this happening already; notes
+ * it if not, with the id of the row.  Remembered are SESSION_SEEN, those with
+ * the largest ids; session_seen_after says how many of them are after id.
+ */
+#define SESSION_SEEN	2048
+bool		 session_seen(struct session *s, const char *dup, int64_t id);
+size_t		 session_seen_after(const struct session *s, int64_t id);
+/* Forget them: they may come again, in another epoch. */
+void		 session_forget_seen(struct session *s);
+
+/* Whether this is the session's first time with this number, which only
+ * grows: an ephemeral event for several rooms. */
+bool		 session_mark(struct session *s, uint64_t number);
+
+#endif
