@@ -18,7 +18,7 @@
 #include "push/handler.h"
 #include "base/log.h"
 #include "db/pg.h"
-#include "dialect/proto.h"
+#include "base/text.h"
 #include "push/session.h"
 #include "base/xmalloc.h"
 

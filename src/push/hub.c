@@ -17,7 +17,7 @@
 #include "push/hub.h"
 #include "base/log.h"
 #include "push/member.h"
-#include "dialect/proto.h"
+#include "push/signal.h"
 #include "push/room.h"
 #include "push/session.h"
 

@@ -30,7 +30,7 @@
 #include "base/log.h"
 #include "push/member.h"
 #include "db/pg.h"
-#include "dialect/proto.h"
+#include "base/text.h"
 #include "push/room.h"
 #include "push/session.h"
 #include "base/table.h"
