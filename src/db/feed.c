@@ -30,6 +30,7 @@
 #include "db/feed.h"
 #include "base/log.h"
 #include "db/pg.h"
+#include "base/stats.h"
 #include "base/table.h"
 #include "base/xmalloc.h"
 
@@ -319,6 +320,7 @@ feed_set_role(struct feed *f, enum feed_role role)
 	log_debug("feed=%s was=%s position=%" PRId64, role_names[role],
 	    role_names[f->role], f->position);
 	f->role = role;
+	stats_choose(STAT_ROLE, role);
 	f->moves = f->moves_found = 0;
 	f->bell_next = 0;
 	f->moving_ms = 0;
@@ -622,6 +624,7 @@ feed_moved(void *arg, const struct pg_result *res)
 	found = pg_value(res, 0, 2) != NULL;
 	full = found && (pg_rows(res) >= f->cfg->move_limit ||
 	    moved_bytes(res) >= f->cfg->move_bytes);
+	stats_add_to(STAT_MOVES, found ? STAT_FOUND : STAT_EMPTY, 1);
 	if (full)
 		feed_drop_hint(f);
 	else
@@ -643,6 +646,7 @@ feed_moved_bulk(void *arg, const struct pg_result *res)
 	if (!feed_answered(f, res))
 		return;
 	n = pg_number(res, 0, 0);
+	stats_add_to(STAT_MOVES, STAT_BACKLOG, 1);
 	f->todo |= TODO_READ | TODO_MOVE;
 	feed_after_move(f, n > 0, n >= f->cfg->move_limit * BULK_FACTOR ||
 	    pg_number(res, 0, 1) >= f->cfg->move_bytes * BULK_FACTOR);
@@ -844,6 +848,7 @@ feed_led(void *arg, const struct pg_result *res)
 		return;
 	log_info("feed=leader node=%s position=%" PRId64,
 	    log_quote(f->node, strlen(f->node)), f->position);
+	stats_add(STAT_LEADER_CHANGES, 1);
 	f->leading = true;
 	f->todo |= TODO_READ;
 	feed_next(f);
@@ -1220,6 +1225,7 @@ feed_bell(struct feed *f)
 	struct bell	*oldest = &f->bells[f->bell_next % n];
 	int64_t		 now = clock_ms();
 
+	stats_add(STAT_BELLS, 1);
 	if (f->role != FEED_ARMED)
 		return;
 	if (feed_bells_are_many(f, oldest, now))
@@ -1319,6 +1325,7 @@ feed_down(void *arg)
 {
 	struct feed	*f = arg;
 
+	stats_add(STAT_LEADER_CHANGES, f->leading);
 	feed_set_role(f, FEED_FOLLOWER);
 	feed_drop_hint(f);
 	f->main.busy = f->main.started = false;
@@ -1382,6 +1389,7 @@ feed_new(struct event_base *base, const struct config *cfg, const char *node,
 	f->ops = ops;
 	f->arg = arg;
 	f->position = -1;
+	stats_choose(STAT_ROLE, STAT_FOLLOWER);
 	f->epoch = xstrdup("");
 	f->ring_size = (size_t)cfg->ring_events;
 	f->ring = xcalloc(f->ring_size, sizeof(struct entry *));

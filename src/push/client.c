@@ -32,6 +32,7 @@
 #include "push/rights.h"
 #include "push/room.h"
 #include "push/session.h"
+#include "base/stats.h"
 #include "base/token.h"
 #include "base/xmalloc.h"
 
@@ -406,6 +407,7 @@ check_token(struct session *s, const char *token, size_t len, struct token *t)
 	if (token_verify(keys, token, len, (int64_t)time(NULL), t,
 	    &reason) == 0)
 		return 0;
+	stats_add_to(STAT_REFUSED, REFUSED_TOKEN, 1);
 	if (session_conn(s) != NULL)
 		log_info("conn=%" PRIu64 " msg=\"token refused\" reason=%s",
 		    conn_id(session_conn(s)), log_quote(reason,
