@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "push/member.h"
-#include "dialect/proto.h"
+#include "push/signal.h"
 #include "push/room.h"
 #include "push/session.h"
 
