@@ -870,6 +870,7 @@ dir_remove(void)
 int
 main(void)
 {
+	clearenv();
 	if (mkdtemp(dir) == NULL)
 		return 1;
 	rsa = EVP_RSA_gen(2048);
