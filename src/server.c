@@ -97,18 +97,15 @@ on_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
 static void
 on_drained(struct conn *c)
 {
-	member_drained(conn_owner(c));
+	client_drained(conn_owner(c));
 }
 
 static void
 on_conn_timer(struct conn *c)
 {
-	struct session	*s = conn_owner(c);
-
-	if (s == NULL)
+	/* A session has a timer of its own. */
+	if (conn_owner(c) == NULL)
 		web_timeout(c);
-	else
-		client_tick(s);
 }
 
 static void
@@ -124,7 +121,7 @@ on_closed(struct conn *c, int code)
 	nconns--;
 	sse_ended(s);
 	conn_set_owner(c, NULL);
-	client_close(s);
+	client_lost(s);
 }
 
 /* Requests */
@@ -573,7 +570,7 @@ start_modules(const struct token_keys *keys)
 	hub_init(cfg, &hub_ops);
 	handler_init(loop, cfg, feed, client_loaded);
 	presence_init(loop, query, node);
-	client_init(cfg, feed, query, keys);
+	client_init(loop, cfg, feed, query, keys);
 	sse_init(feed);
 	web_init(cfg, keys);
 }
