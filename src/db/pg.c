@@ -891,3 +891,27 @@ out:
 	PQfinish(conn);
 	return r;
 }
+
+int
+pg_run_together(const char *conninfo, char *const *sql, int n, char *err,
+    size_t errlen)
+{
+	PGconn		*conn = PQconnectdb(conninfo);
+	PGresult	*res = NULL;
+	int		 i;
+
+	for (i = -1; i <= n; i++) {
+		PQclear(res);
+		res = PQexec(conn, i == -1 ? "BEGIN" : i == n ? "COMMIT" :
+		    sql[i]);
+		if (!result_ok(res)) {
+			(void)snprintf(err, errlen, "%s", PQerrorMessage(conn));
+			break;
+		}
+	}
+	PQclear(res);
+	PQfinish(conn);
+	if (i > n)
+		return n;
+	return i < 0 ? 0 : i == n ? n - 1 : i;
+}
