@@ -6,6 +6,7 @@
 
 #include <sys/resource.h>
 #include <event2/event.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ static void
 usage(void)
 {
 	(void)fprintf(stderr, "usage: pgpushd [-n] [-c file]\n"
-	    "       pgpushd migrate [-c file]\n"
+	    "       pgpushd migrate [--status] [-c file]\n"
 	    "       pgpushd -V\n");
 	exit(2);
 }
@@ -84,14 +85,18 @@ run(const struct config *cfg, const struct token_keys *keys)
 int
 main(int argc, char *argv[])
 {
+	static const struct option longs[] = {
+		{ "status", no_argument, NULL, 's' },
+		{ NULL, 0, NULL, 0 }
+	};
 	const char		*file = NULL;
 	struct config		*cfg;
 	struct token_keys	*keys = NULL;
 	char			 err[ERR_MAX];
-	bool			 check = false, migrating = false;
+	bool			 check = false, migrating = false, status = false;
 	int			 ch, r = 0;
 
-	while ((ch = getopt(argc, argv, "c:nV")) != -1)
+	while ((ch = getopt_long(argc, argv, "c:nV", longs, NULL)) != -1)
 		switch (ch) {
 		case 'c':
 			file = optarg;
@@ -102,6 +107,9 @@ main(int argc, char *argv[])
 		case 'V':
 			(void)printf("pgpushd %s\n", PACKAGE_VERSION);
 			return 0;
+		case 's':
+			status = true;
+			break;
 		default:
 			usage();
 		}
@@ -110,7 +118,8 @@ main(int argc, char *argv[])
 		migrating = true;
 		optind++;
 	}
-	if (optind < argc || (check && migrating))
+	if (optind < argc || (check && migrating) ||
+	    (status && !migrating))
 		usage();
 	if ((cfg = config_load(file, err, sizeof(err))) == NULL) {
 		(void)fprintf(stderr, "pgpushd: %s\n", err);
@@ -124,7 +133,7 @@ main(int argc, char *argv[])
 	} else if (check)
 		(void)printf("configuration OK\n");
 	else
-		r = migrating ? migrate(cfg) : run(cfg, keys);
+		r = migrating ? migrate(cfg, status) : run(cfg, keys);
 	token_keys_free(keys);
 	config_free(cfg);
 	return r;

@@ -28,6 +28,7 @@
 #include "push/member.h"
 #include "db/pg.h"
 #include "push/presence.h"
+#include "push/command.h"
 #include "dialect/proto.h"
 #include "server.h"
 #include "push/session.h"

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/stats.h"
 #include "base/xmalloc.h"
 #include "db/duty.h"
 #include "db/feed.h"
@@ -156,6 +157,7 @@ feed_set_role(struct feed *f, enum feed_role role)
 	log_debug("feed=%s was=%s position=%" PRId64, role_names[role],
 	    role_names[f->role], feed_position(f));
 	f->role = role;
+	stats_choose(STAT_ROLE, role);
 	mode_restart(f->mode);
 	(void)evtimer_del(f->poll_timer);
 }
@@ -223,6 +225,8 @@ feed_moved(void *arg, const struct pg_result *res)
 	if (!feed_answered(f, res))
 		return;
 	d = move_done(f->move, res);
+	stats_add_to(STAT_MOVES, d.is_bulk ? STAT_BACKLOG :
+	    d.found ? STAT_FOUND : STAT_EMPTY, 1);
 	if (d.is_bulk)
 		f->todo |= TODO_READ | TODO_MOVE;
 	else
@@ -355,6 +359,7 @@ feed_led(struct feed *f)
 {
 	log_info("feed=leader node=%s position=%" PRId64,
 	    log_quote(f->node, strlen(f->node)), feed_position(f));
+	stats_add(STAT_LEADER_CHANGES, 1);
 	f->leading = true;
 	f->todo |= TODO_READ;
 }
@@ -657,6 +662,7 @@ feed_next(struct feed *f)
 static void
 feed_bell(struct feed *f)
 {
+	stats_add(STAT_BELLS, 1);
 	if (f->role != FEED_ARMED)
 		return;
 	if (mode_is_busy(f->mode, clock_ms()))
@@ -735,6 +741,7 @@ feed_down(void *arg)
 {
 	struct feed	*f = arg;
 
+	stats_add(STAT_LEADER_CHANGES, f->leading);
 	feed_set_role(f, FEED_FOLLOWER);
 	move_restart(f->move);
 	f->leading = f->following = false;
@@ -797,6 +804,7 @@ feed_new(struct event_base *base, const struct config *cfg, const char *node,
 	f->node = node;
 	f->ops = ops;
 	f->arg = arg;
+	stats_choose(STAT_ROLE, STAT_FOLLOWER);
 	f->tail = tail_new(cfg, &feed_tail_ops, f);
 	f->move = move_new(cfg);
 	f->mode = mode_new(cfg);

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "dialect/proto.h"
 #include "dialect/sse.h"
+#include "base/text.h"
 #include "base/xmalloc.h"
 
 #define RETRY_MS	1000		/* what a stream begins with */

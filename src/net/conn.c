@@ -28,6 +28,7 @@
 #include "net/conn.h"
 #include "net/frame.h"
 #include "base/log.h"
+#include "base/stats.h"
 #include "net/ws.h"
 #include "base/xmalloc.h"
 
@@ -327,6 +328,7 @@ conn_written(struct conn *c, size_t n)
 	struct frame	*f;
 
 	c->out_bytes -= n;
+	stats_add(STAT_SENT_BYTES, (int64_t)n);
 	n += c->out_off;
 	while (c->out_n > 0 && n >= (f = c->out[c->out_head])->len) {
 		n -= f->len;
@@ -549,6 +551,7 @@ conn_deliver(struct conn *c, const uint8_t *p, size_t len)
 		conn_fail(c, CLOSE_BAD_DATA, "text ends inside a character");
 		return;
 	}
+	stats_add(STAT_RECEIVED, 1);
 	c->ops->message(c, c->msg_opcode == WS_BINARY, p, len);
 }
 
@@ -745,6 +748,7 @@ conn_read(struct conn *c)
 		return;
 	}
 	c->last_life_ms = clock_ms();
+	stats_add(STAT_RECEIVED_BYTES, r);
 	if (c->state == CONN_BODY) {
 		conn_body(c, read_buf + have, (size_t)r);
 		return;
@@ -835,6 +839,7 @@ conn_new(const struct sock *s, const struct sockaddr *peer,
 	(void)evtimer_assign(&c->timer, loop, conn_on_timer, c);
 	clock_start(&c->timer, limits->request_timeout_ms);
 	nconns++;
+	stats_add(STAT_ACCEPTED, 1);
 	TAILQ_INSERT_TAIL(&conns, c, entry);
 	log_debug("conn=%" PRIu64 " state=request peer=%s", c->id, c->peer);
 	return c;

@@ -16,8 +16,9 @@
 #include "db/entry.h"
 #include "push/hub.h"
 #include "base/log.h"
+#include "base/stats.h"
 #include "push/member.h"
-#include "dialect/proto.h"
+#include "push/signal.h"
 #include "push/room.h"
 #include "push/session.h"
 
@@ -133,6 +134,7 @@ hub_reset_all(void)
 void
 hub_entry(struct entry *e)
 {
+	stats_add_to(STAT_EVENTS, e->kind, 1);
 	if (e->kind != ENTRY_EVENT && e->kind != ENTRY_RESYNC)
 		hub_complete();
 	switch (e->kind) {
@@ -181,6 +183,7 @@ hub_notify(const char *payload)
 		p.origin = sig.origin;
 		for (i = 0; i < sig.nrooms; i++) {
 			p.room = sig.rooms[i];
+			stats_add_to(STAT_EVENTS, STAT_SIGNAL, 1);
 			e = entry_new(&p);
 			hub_signal(e);
 			entry_unref(e);

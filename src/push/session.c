@@ -14,6 +14,7 @@
 #include "net/frame.h"
 #include "base/log.h"
 #include "push/session.h"
+#include "base/stats.h"
 #include "base/table.h"
 #include "base/xmalloc.h"
 
@@ -293,6 +294,7 @@ entry_frame(struct entry *e, const struct dialect *d)
 void
 session_send_entry(struct session *s, struct entry *e, bool is_late)
 {
+	stats_add_to(STAT_DELIVERED, s->dialect->id, 1);
 	if (s->conn != NULL)
 		conn_send(s->conn, entry_frame(e, s->dialect), is_late);
 }
@@ -309,6 +311,7 @@ session_send_run(struct session *s, struct run *run, bool is_late)
 			each[i] = entry_frame(run->entries[i], s->dialect);
 		*f = frame_join(each, run->n);
 	}
+	stats_add_to(STAT_DELIVERED, s->dialect->id, (int64_t)run->n);
 	if (s->conn != NULL)
 		conn_send(s->conn, *f, is_late);
 }
