@@ -410,7 +410,8 @@ check_token(struct session *s, const char *token, size_t len, struct token *t)
 		return 0;
 	stats_add_to(STAT_REFUSED, REFUSED_TOKEN, 1);
 	if (session_conn(s) != NULL)
-		log_info("conn=%" PRIu64 " msg=\"token refused\" reason=%s",
+		log_limited(LOG_TOKEN, LOG_LEVEL_INFO,
+		    "conn=%" PRIu64 " msg=\"token refused\" reason=%s",
 		    conn_id(session_conn(s)), log_quote(reason,
 		    strlen(reason)));
 	return -1;
@@ -544,7 +545,8 @@ apply_rooms(struct session *s, const struct answer *a, const struct request *q)
 		return;
 	for (i = 0; i < a->njoin; i++)
 		if (!room_name_ok(a->join[i]))
-			log_warn("msg=\"bad room in an answer\" room=%s",
+			log_limited(LOG_ANSWER, LOG_LEVEL_WARNING,
+			    "msg=\"bad room in an answer\" room=%s",
 			    log_quote(a->join[i], strlen(a->join[i])));
 		else if (q == NULL || !rights_is_revoked(&q->rights, a->join[i]))
 			enter(s, a->join[i], NULL, -1, NULL);
@@ -597,7 +599,8 @@ on_handled(void *arg, const char *json)
 	if (json == NULL)
 		refuse(s, q->cmd.ref, "unavailable", "no database");
 	else if (answer_parse(&a, json) == -1) {
-		log_warn("msg=\"malformed answer\" event=%s answer=%s",
+		log_limited(LOG_ANSWER, LOG_LEVEL_WARNING,
+		    "msg=\"malformed answer\" event=%s answer=%s",
 		    log_quote(q->cmd.event, strlen(q->cmd.event)),
 		    log_quote(json, strlen(json)));
 		refuse(s, q->cmd.ref, "internal", "internal error");
