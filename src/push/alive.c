@@ -33,11 +33,10 @@ alive_ping(struct alive *a, struct session *s, int64_t now)
 		return;
 	a->ping_ms = now + cfg->ping_interval_ms;
 	/* A full connection has enough to read; pings could pile up. */
-	if (session_is_full(s))
+	if (conn_is_full(c))
 		return;
 	session_send(s, session_dialect(s)->at(member_at(s)));
-	if (c != NULL)
-		conn_ping(c);	/* of a WebSocket only */
+	conn_ping(c);	/* of a WebSocket only */
 }
 
 /*
@@ -47,13 +46,13 @@ alive_ping(struct alive *a, struct session *s, int64_t now)
 static int64_t
 alive_left_ms(struct session *s)
 {
-	bool	full = session_is_full(s);
-	int64_t	limit = full ? cfg->stall_timeout_ms :
-		    DEAD_PINGS * cfg->ping_interval_ms;
-	int64_t	silent = session_silent_ms(s);
+	struct conn	*c = session_conn(s);
+	int64_t		 limit = conn_is_full(c) ? cfg->stall_timeout_ms :
+			    DEAD_PINGS * cfg->ping_interval_ms;
+	int64_t		 silent = conn_silent_ms(c);
 
 	/* Clients that send no pongs are detected by TCP. */
-	if (session_conn(s) != NULL && !session_dialect(s)->has_pongs && !full)
+	if (!session_dialect(s)->has_pongs && !conn_is_full(c))
 		return cfg->stall_timeout_ms;
 	return silent > limit ? 0 : limit - silent + 1;
 }
@@ -79,10 +78,11 @@ alive_token_ms(struct alive *a, struct session *s)
 void
 alive_tick(struct alive *a, struct session *s)
 {
-	int64_t	now = clock_ms(), next, left;
+	struct conn	*c = session_conn(s);
+	int64_t		 now = clock_ms(), next, left;
 
 	if ((left = alive_left_ms(s)) == 0) {
-		if (session_is_full(s))
+		if (conn_is_full(c))
 			session_close(s, CLOSE_TRY_LATER, "not reading");
 		else
 			session_close(s, CLOSE_GOING_AWAY, "no sign of life");
@@ -96,7 +96,7 @@ alive_tick(struct alive *a, struct session *s)
 	next = min64(next, a->ping_ms - now);
 	/* It may become full before the next ping. */
 	left = min64(left, cfg->stall_timeout_ms);
-	session_set_timer(s, min64(next, left));
+	conn_set_timer(c, min64(next, left));
 }
 
 void
