@@ -16,11 +16,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/addr.h"
 #include "base/config.h"
 #include "base/xmalloc.h"
 #include "check.h"
 #include "db/conninfo.h"
-#include "net/sock.h"
 
 #define WHERE_MAX	512
 #define OTHER_FDS	64	/* that are no client's */
@@ -46,7 +46,7 @@ address_check(const char *address)
 	socklen_t		 len;
 	int			 fd, result, saved;
 
-	if (sock_parse(address, &ss, &len) == -1)
+	if (addr_parse(address, &ss, &len) == -1)
 		return 0;		/* config has refused it */
 	/* The port is at the same place in both kinds. */
 	((struct sockaddr_in *)&ss)->sin_port = 0;
@@ -63,7 +63,7 @@ static int
 check_listen(const struct config *cfg, char *err, size_t errlen)
 {
 	const char	*pos = cfg->listen, *rest;
-	char		 address[SOCK_NAME_MAX], other[SOCK_NAME_MAX],
+	char		 address[ADDR_MAX], other[ADDR_MAX],
 			 where[WHERE_MAX];
 
 	config_where(cfg, "listen", where, sizeof(where));

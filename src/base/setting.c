@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/addr.h"
 #include "base/setting.h"
-#include "net/sock.h"
 #include "base/words.h"
 #include "base/xmalloc.h"
 
@@ -122,7 +122,7 @@ address_ok(const char *text)
 	struct sockaddr_storage	ss;
 	socklen_t		len;
 
-	return sock_parse(text, &ss, &len) == 0;
+	return addr_parse(text, &ss, &len) == 0;
 }
 
 /* RFC 6454 section 6.2, as browsers send it: no default port, no capitals. */
