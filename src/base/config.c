@@ -15,7 +15,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
-#include "net/sock.h"
+#include "base/addr.h"
 #include "base/xmalloc.h"
 
 #define KIB	INT64_C(1024)
@@ -295,7 +295,7 @@ address_ok(const char *text)
 	struct sockaddr_storage	ss;
 	socklen_t		len;
 
-	return sock_parse(text, &ss, &len) == 0;
+	return addr_parse(text, &ss, &len) == 0;
 }
 
 /* At least one item, and every one allowed. */
