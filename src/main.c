@@ -6,12 +6,14 @@
 
 #include <sys/resource.h>
 #include <event2/event.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "db/migrate.h"
@@ -19,12 +21,16 @@
 #include "base/token.h"
 
 #define ERR_MAX	1024
+#define TICK_MS	1000
+
+static struct event	*tick_timer;
+static int		 end_signal;
 
 static void
 usage(void)
 {
 	(void)fprintf(stderr, "usage: pgpushd [-n] [-c file]\n"
-	    "       pgpushd migrate [-c file]\n"
+	    "       pgpushd migrate [--status] [-c file]\n"
 	    "       pgpushd -V\n");
 	exit(2);
 }
@@ -34,8 +40,42 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 {
 	(void)what;
 	(void)arg;
+	end_signal = (int)sig;
 	log_info("msg=signal number=%d", (int)sig);
 	server_drain();
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	log_tick();
+	clock_start(tick_timer, TICK_MS);
+}
+
+/* Those that mean nothing to us, and would end us. */
+static void
+ignore_signals(void)
+{
+	static const int	numbers[] = { SIGPIPE, SIGHUP, SIGUSR1,
+				    SIGUSR2, SIGALRM };
+	size_t			i;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		(void)signal(numbers[i], SIG_IGN);
+}
+
+static void
+log_start(const struct config *cfg, const char *file)
+{
+	char	*summary = config_summary(cfg);
+
+	log_info("msg=start version=%s pid=%d file=%s%s", PACKAGE_VERSION,
+	    (int)getpid(), file == NULL ? "none" : log_quote(file,
+	    strlen(file)), summary);
+	free(summary);
 }
 
 /* Every descriptor that we may have: each connection takes one. */
@@ -51,20 +91,22 @@ raise_descriptor_limit(void)
 }
 
 static int
-run(const struct config *cfg, const struct token_keys *keys)
+run(const struct config *cfg, const char *file, const struct token_keys *keys)
 {
 	struct event_base	*base;
 	struct event		*term, *intr;
 	char			 err[ERR_MAX];
 	int			 r = 0;
 
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGHUP, SIG_IGN);
+	ignore_signals();
+	log_start(cfg, file);
 	raise_descriptor_limit();
 	if ((base = event_base_new()) == NULL)
 		fatal("msg=\"event_base_new failed\"");
 	term = evsignal_new(base, SIGTERM, on_signal, NULL);
 	intr = evsignal_new(base, SIGINT, on_signal, NULL);
+	tick_timer = clock_new(base, on_tick, NULL);
+	clock_start(tick_timer, TICK_MS);
 	if (term == NULL || intr == NULL || event_add(term, NULL) == -1 ||
 	    event_add(intr, NULL) == -1)
 		fatal("msg=\"cannot catch signals\"");
@@ -74,6 +116,8 @@ run(const struct config *cfg, const struct token_keys *keys)
 	} else
 		(void)event_base_dispatch(base);
 	server_exit();
+	log_info("msg=stopped signal=%d", end_signal);
+	event_free(tick_timer);
 	event_free(term);
 	event_free(intr);
 	event_base_free(base);
@@ -84,14 +128,18 @@ run(const struct config *cfg, const struct token_keys *keys)
 int
 main(int argc, char *argv[])
 {
+	static const struct option longs[] = {
+		{ "status", no_argument, NULL, 's' },
+		{ NULL, 0, NULL, 0 }
+	};
 	const char		*file = NULL;
 	struct config		*cfg;
 	struct token_keys	*keys = NULL;
 	char			 err[ERR_MAX];
-	bool			 check = false, migrating = false;
+	bool			 check = false, migrating = false, status = false;
 	int			 ch, r = 0;
 
-	while ((ch = getopt(argc, argv, "c:nV")) != -1)
+	while ((ch = getopt_long(argc, argv, "c:nV", longs, NULL)) != -1)
 		switch (ch) {
 		case 'c':
 			file = optarg;
@@ -102,6 +150,9 @@ main(int argc, char *argv[])
 		case 'V':
 			(void)printf("pgpushd %s\n", PACKAGE_VERSION);
 			return 0;
+		case 's':
+			status = true;
+			break;
 		default:
 			usage();
 		}
@@ -110,13 +161,16 @@ main(int argc, char *argv[])
 		migrating = true;
 		optind++;
 	}
-	if (optind < argc || (check && migrating))
+	if (optind < argc || (check && migrating) ||
+	    (status && !migrating))
 		usage();
 	if ((cfg = config_load(file, err, sizeof(err))) == NULL) {
 		(void)fprintf(stderr, "pgpushd: %s\n", err);
 		return 1;
 	}
+	log_open();
 	log_set_level((enum log_level)cfg->log_level);
+	log_set_rate(cfg->log_rate);
 	if (!migrating &&
 	    (keys = token_keys_load(cfg, err, sizeof(err))) == NULL) {
 		(void)fprintf(stderr, "pgpushd: %s\n", err);
@@ -124,7 +178,7 @@ main(int argc, char *argv[])
 	} else if (check)
 		(void)printf("configuration OK\n");
 	else
-		r = migrating ? migrate(cfg) : run(cfg, keys);
+		r = migrating ? migrate(cfg, status) : run(cfg, file, keys);
 	token_keys_free(keys);
 	config_free(cfg);
 	return r;

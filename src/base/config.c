@@ -15,7 +15,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
-#include "net/sock.h"
+#include "base/addr.h"
 #include "base/xmalloc.h"
 
 #define KIB	INT64_C(1024)
@@ -129,6 +129,7 @@ static const struct setting settings[] = {
 
 	{ "log_level", KIND_CHOICE, AT(log_level), "info",
 	    0, 0, "error warning info debug" },
+	{ "log_rate", KIND_NUMBER, AT(log_rate), "50", 0, 1000000, NULL },
 };
 
 #define NSETTINGS	(sizeof(settings) / sizeof(settings[0]))
@@ -294,7 +295,7 @@ address_ok(const char *text)
 	struct sockaddr_storage	ss;
 	socklen_t		len;
 
-	return sock_parse(text, &ss, &len) == 0;
+	return addr_parse(text, &ss, &len) == 0;
 }
 
 /* At least one item, and every one allowed. */
@@ -670,4 +671,23 @@ config_value(const struct config *cfg, size_t i)
 		return choice_print(s->words, *number);
 	number_print(out, sizeof(out), s->kind, *number);
 	return xstrdup(out);
+}
+
+char *
+config_summary(const struct config *cfg)
+{
+	char	*out = xstrdup(""), *value, *more;
+	size_t	 i;
+
+	for (i = 0; i < NSETTINGS; i++) {
+		value = config_value(cfg, i);
+		if (strcmp(value, settings[i].fallback) != 0) {
+			more = xasprintf("%s %s=%s", out, settings[i].name,
+			    log_quote(value, strlen(value)));
+			free(out);
+			out = more;
+		}
+		free(value);
+	}
+	return out;
 }

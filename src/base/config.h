@@ -66,6 +66,7 @@ struct config {
 	int64_t		 presence_grace_ms;
 	/* log */
 	int64_t		 log_level;		/* enum log_level */
+	int64_t		 log_rate;		/* of a kind, a second */
 };
 
 /*
@@ -83,6 +84,9 @@ const char *config_key(size_t i);
 /* Its value as it would stand in the file; the caller frees.  A secret that
  * has been set comes as "(not shown)". */
 char	*config_value(const struct config *, size_t i);
+/* Every setting that is not at its default, as " key=value key=value" for the
+ * log; the caller frees. */
+char	*config_summary(const struct config *);
 
 /*
  * Walk a list value ("a, b c"): copies the next item into out[size] and

@@ -19,7 +19,7 @@
 #include "base/stats.h"
 #include "base/log.h"
 #include "db/pg.h"
-#include "dialect/proto.h"
+#include "base/text.h"
 #include "push/session.h"
 #include "base/xmalloc.h"
 

@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "push/member.h"
-#include "dialect/proto.h"
+#include "push/signal.h"
 #include "push/room.h"
 #include "push/session.h"
 
@@ -170,11 +170,13 @@ hub_notify(const char *payload)
 	size_t			 i;
 
 	if (signal_parse(&sig, payload) == -1)
-		log_info("msg=\"not an event on channel pgpush\" payload=%s",
+		log_limited(LOG_CHANNEL, LOG_LEVEL_INFO,
+		    "msg=\"not an event on channel pgpush\" payload=%s",
 		    log_quote(payload, strlen(payload)));
 	else if (cfg->notify_events[0] != '\0' &&
 	    !config_list_has(cfg->notify_events, sig.event))
-		log_info("msg=\"not in notify_events\" event=%s",
+		log_limited(LOG_CHANNEL, LOG_LEVEL_INFO,
+		    "msg=\"not in notify_events\" event=%s",
 		    log_quote(sig.event, strlen(sig.event)));
 	else {
 		signals++;

@@ -31,7 +31,7 @@
 #include "push/member.h"
 #include "db/pg.h"
 #include "base/stats.h"
-#include "dialect/proto.h"
+#include "base/text.h"
 #include "push/room.h"
 #include "push/session.h"
 #include "base/table.h"

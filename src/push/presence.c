@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "db/pg.h"
 #include "push/presence.h"
-#include "dialect/proto.h"
+#include "base/text.h"
 #include "push/session.h"
 #include "base/xmalloc.h"
 
@@ -48,7 +48,7 @@ start_timer(void)
 static void
 add_opened(struct session *s)
 {
-	char		peer[SOCK_NAME_MAX] = "", since[32];
+	char		peer[ADDR_MAX] = "", since[32];
 	struct tm	tm;
 	time_t		t = (time_t)session_since(s);
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""The program's options, its configuration, migrate, ways to the database."""
+"""The program's options, its configuration, ways to the database."""
 
 import os
 import re
@@ -130,59 +130,6 @@ def environment(w):
     status, text = run("-c", conf(GOOD.replace(jwt.SECRET, "short")), "-n",
         env={"PGPUSH_JWT_SECRET": jwt.SECRET})
     same(status, 0, "status with the secret overridden; printed " + text)
-
-
-@case
-def migrates(w):
-    """migrate makes the schema; a second time changes nothing"""
-    cluster = the_cluster()
-    name = "m%d" % os.getpid()
-    database.template(cluster, "plain")     # the roles
-    database.make_empty(cluster, name)
-    database.install_by_migrate(cluster, name)
-
-    def numbers():
-        return database.admin(cluster, "SELECT number FROM "
-            "pgpush.migrations ORDER BY 1", name)
-    want = [(int(os.path.basename(p)[:3]),) for p in database.sql_files()]
-    same(numbers(), want, "numbers applied")
-    epoch = database.admin(cluster, "SELECT epoch FROM pgpush.epoch", name)
-    database.install_by_migrate(cluster, name)
-    same(numbers(), want, "numbers after the second time")
-    same(database.admin(cluster, "SELECT epoch FROM pgpush.epoch", name),
-        epoch, "epoch after the second time")
-    database.admin(cluster, "DROP DATABASE %s WITH (FORCE)" % name)
-
-
-@case
-def migrate_by_psql(w):
-    """psql makes the same schema, and migrate has nothing left to do"""
-    cluster = the_cluster()
-    name = "p%d" % os.getpid()
-    database.template(cluster, "plain")
-    database.make_empty(cluster, name)
-    database.install_by_psql(cluster, name)
-    database.install_by_migrate(cluster, name)
-    count = database.admin(cluster, "SELECT count(*) FROM pgpush.migrations",
-        name)[0][0]
-    same(count, len(database.sql_files()), "numbers")
-    database.admin(cluster, "DROP DATABASE %s WITH (FORCE)" % name)
-
-
-@case
-def migrate_without_rights(w):
-    """migrate says what is missing when it may not create"""
-    cluster = the_cluster()
-    name = "n%d" % os.getpid()
-    database.template(cluster, "plain")
-    database.make_empty(cluster, name)
-    try:
-        database.install_by_migrate(cluster, name, "app_api")
-    except Exception as e:
-        check("permission denied" in str(e) or "CREATE" in str(e), str(e))
-    else:
-        raise AssertionError("app_api may install")
-    database.admin(cluster, "DROP DATABASE %s WITH (FORCE)" % name)
 
 
 @case

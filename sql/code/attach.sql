@@ -1,14 +1,14 @@
 -- SPDX-License-Identifier: ISC
 -- Tables that push by themselves: attach makes statement triggers that copy
--- chosen columns of the rows written into the outbox.
+-- chosen columns of the rows written into the outbox, each by a function of its
+-- own.  Its statements name the columns, so that they are planned once and
+-- build nothing that is not sent.
 --
 -- All there is about an attachment stands in the trigger's own arguments, so
--- a dump, a rename of the table or DROP TABLE takes it along.
-BEGIN;
+-- a dump, a rename of the table or DROP TABLE takes it along, and the function
+-- can be written again from them.
 
-INSERT INTO pgpush.migrations (number) VALUES (3);
-
-CREATE FUNCTION pgpush.fill(parts text[], j jsonb) RETURNS text
+CREATE OR REPLACE FUNCTION pgpush.fill(parts text[], j jsonb) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   room text := parts[1];
@@ -39,7 +39,7 @@ COMMENT ON FUNCTION pgpush.fill(text[], jsonb) IS
 -- pgbench, 32 clients on 2 cores with a flush that costs almost nothing:
 -- 22-26,000 tps without trigger, 8-11,000 with, the same within the noise
 -- without the guard; the two INSERTs alone, in one statement, 17,000.
-CREATE FUNCTION pgpush.capture() RETURNS trigger
+CREATE OR REPLACE FUNCTION pgpush.capture() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
@@ -107,7 +107,7 @@ BEGIN
      ORDER BY x.first;
   END IF;
   -- ring does this itself; an expression is cheaper than a call, though.
-  IF FOUND AND NOT pg_try_advisory_xact_lock_shared('pgpush.outbox'::regclass::oid::integer, 1) THEN
+  IF FOUND AND current_setting('pgpush.bell', true) IS DISTINCT FROM 'off' AND NOT pg_try_advisory_xact_lock_shared('pgpush.outbox'::regclass::oid::integer, 1) THEN
     PERFORM pgpush.ring(TG_TABLE_NAME);
   END IF;
   RETURN NULL;
@@ -124,14 +124,14 @@ COMMENT ON FUNCTION pgpush.capture() IS
 -- takes anyelement, as the table's own type would make DROP TABLE refuse.
 -- The n-th new row belongs to the n-th old one: the executor fills both
 -- transition tables together.
-CREATE FUNCTION pgpush.passing(op text, schema text, tbl text, condition text)
+CREATE OR REPLACE FUNCTION pgpush.passing(op text, schema text, tbl text, condition text)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  IF condition NOT LIKE 'pgpush\_when\_%' OR NOT EXISTS (
-      SELECT FROM pg_proc
-       WHERE oid = to_regprocedure(format('%I.%I(anyelement,anyelement)', schema, condition))
-         AND prosecdef) THEN
-    RAISE EXCEPTION 'its condition %.% is gone or no longer SECURITY DEFINER', schema, condition
+  IF condition NOT LIKE 'pgpush\_when\_%' OR (
+      SELECT count(*) = 1 AND bool_and(prosecdef) FROM pg_proc
+        WHERE proname = condition
+        AND pronamespace = to_regnamespace(quote_ident(schema))) IS NOT TRUE THEN
+    RAISE EXCEPTION 'its condition %.% is gone, not the only one of its name, or no longer SECURITY DEFINER', schema, condition
       USING ERRCODE = 'undefined_function';
   END IF;
   RETURN format(CASE op
@@ -152,7 +152,7 @@ END $$;
 COMMENT ON FUNCTION pgpush.passing(text, text, text, text) IS
   'For capture: the query that asks an attachment''s condition about each row of a statement, in their order.';
 
-CREATE FUNCTION pgpush.arguments(tgargs bytea) RETURNS text[]
+CREATE OR REPLACE FUNCTION pgpush.arguments(tgargs bytea) RETURNS text[]
 LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
   SELECT array_agg(convert_from(decode(a, 'hex'), getdatabaseencoding()) ORDER BY i)
     FROM unnest(string_to_array(
@@ -164,7 +164,16 @@ $$;
 COMMENT ON FUNCTION pgpush.arguments(bytea) IS
   'The arguments of a trigger, from pg_trigger.tgargs.';
 
-CREATE VIEW pgpush.attached AS
+CREATE OR REPLACE FUNCTION pgpush.is_capture(f oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM pg_proc p WHERE p.oid = f
+    AND p.pronamespace = 'pgpush'::regnamespace
+    AND p.proname ~ '^capture(_[0-9a-f]{12})?$')
+$$;
+COMMENT ON FUNCTION pgpush.is_capture(oid) IS
+  'Whether a trigger with this function was made by attach';
+
+CREATE OR REPLACE VIEW pgpush.attached AS
 SELECT t.tgrelid::regclass AS "table",
        CASE WHEN t.tgtype & 4 > 0 THEN 'insert'
             WHEN t.tgtype & 8 > 0 THEN 'delete' ELSE 'update' END AS operation,
@@ -179,15 +188,12 @@ SELECT t.tgrelid::regclass AS "table",
                                    AND attnum > 0 AND NOT attisdropped)) AS missing,
        t.tgname AS trigger
   FROM pg_trigger AS t, pgpush.arguments(t.tgargs) AS a (args)
- WHERE t.tgfoid = 'pgpush.capture()'::regprocedure;
+ WHERE pgpush.is_capture(t.tgfoid);
 COMMENT ON VIEW pgpush.attached IS
   'Which tables push what to which rooms; missing: columns that are needed and no longer there.';
 
-CREATE TYPE pgpush.sample AS (room text, event text, data jsonb);
-COMMENT ON TYPE pgpush.sample IS 'What attach with dry_run shows.';
-
 -- Raises unless the caller owns the table and it can be attached.
-CREATE FUNCTION pgpush.attach_check(
+CREATE OR REPLACE FUNCTION pgpush.attach_check(
   tbl regclass, OUT schema name, OUT name name, OUT kind "char", OUT owner oid, OUT columns text[]
 ) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -225,7 +231,7 @@ COMMENT ON FUNCTION pgpush.attach_check(regclass) IS
 
 -- The columns to send: none but those that exist; '*' stands for all but
 -- those whose names sound like secrets.
-CREATE FUNCTION pgpush.attach_columns(tbl regclass, wanted text[], existing text[])
+CREATE OR REPLACE FUNCTION pgpush.attach_columns(tbl regclass, wanted text[], existing text[])
 RETURNS text[] LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   secret CONSTANT text :=
@@ -265,7 +271,7 @@ COMMENT ON FUNCTION pgpush.attach_columns(regclass, text[], text[]) IS
 
 -- A condition is written as in CREATE TRIGGER … WHEN: new.x and old.x, and a
 -- bare x is that of the row to be sent.  "row" says which one that is.
-CREATE FUNCTION pgpush.attach_condition(
+CREATE OR REPLACE FUNCTION pgpush.attach_condition(
   tbl regclass, condition text, op text, function text, schema name, owner oid
 ) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -294,7 +300,7 @@ END $$;
 COMMENT ON FUNCTION pgpush.attach_condition(regclass, text, text, text, name, oid) IS
   'For attach: makes the function that answers a condition, in the table''s schema and its owner''s.';
 
-CREATE FUNCTION pgpush.attach_sample(
+CREATE OR REPLACE FUNCTION pgpush.attach_sample(
   tbl regclass, kind "char", room text, op text, event text, columns text[], condition text
 ) RETURNS SETOF pgpush.sample LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -331,7 +337,7 @@ COMMENT ON FUNCTION pgpush.attach_sample(regclass, "char", text, text, text, tex
 
 -- lock_timeout: while CREATE TRIGGER waits for a long transaction, every
 -- write to the table waits behind it.
-CREATE FUNCTION pgpush.attach(
+CREATE OR REPLACE FUNCTION pgpush.attach(
   tbl regclass, room text, event jsonb DEFAULT NULL, columns text[] DEFAULT NULL,
   "when" text DEFAULT NULL, others boolean DEFAULT false, dry_run boolean DEFAULT false
 ) RETURNS SETOF pgpush.sample LANGUAGE plpgsql
@@ -397,12 +403,14 @@ BEGIN
     END IF;
     EXECUTE format(
       'CREATE OR REPLACE TRIGGER %I AFTER %s ON %s REFERENCING %s
-       FOR EACH STATEMENT EXECUTE FUNCTION pgpush.capture(%s)',
+       FOR EACH STATEMENT EXECUTE FUNCTION pgpush.%I(%s)',
       trigger, op, tbl,
       CASE WHEN op = 'delete' THEN 'OLD TABLE AS pgpush_rows'
            WHEN op = 'update' AND "when" IS NOT NULL
              THEN 'NEW TABLE AS pgpush_rows OLD TABLE AS pgpush_old'
            ELSE 'NEW TABLE AS pgpush_rows' END,
+      pgpush.capture_make(tbl, op, room, name, sent, others,
+        condition),
       concat_ws(', ', quote_literal(room), quote_literal(name), quote_literal(sent::text),
                 CASE WHEN others THEN '''others''' ELSE '''''' END,
                 quote_literal("when"), quote_literal(condition)));
@@ -410,6 +418,9 @@ BEGIN
       EXECUTE format('DROP FUNCTION IF EXISTS %I.%I(anyelement, anyelement)', t.schema, made[6]);
     END IF;
   END LOOP;
+  IF NOT dry_run THEN
+    PERFORM pgpush.capture_sweep();
+  END IF;
   IF NOT dry_run AND t.kind = 'p' THEN
     RAISE NOTICE 'pgpush: rows written to a partition of % by its own name are not seen', tbl;
   END IF;
@@ -417,7 +428,7 @@ END $$;
 COMMENT ON FUNCTION pgpush.attach(regclass, text, jsonb, text[], text, boolean, boolean) IS
   'Makes a table push: an INSERT sends an event per row, an UPDATE or DELETE one per room with an array of rows (over 4 MB: resync with their count). Rows whose room is NULL are not sent; TRUNCATE sends nothing. Calling again replaces what has the same table, operation, room and event. dry_run shows what the last rows would have sent.';
 
-CREATE FUNCTION pgpush.detach(tbl regclass) RETURNS void LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION pgpush.detach(tbl regclass) RETURNS void LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
   schema name;
@@ -426,27 +437,219 @@ BEGIN
   schema := a.schema FROM pgpush.attach_check(tbl) AS a;
   FOR t IN
     SELECT tgname, args FROM pg_trigger, pgpush.arguments(tgargs) AS a (args)
-     WHERE tgrelid = tbl AND tgfoid = 'pgpush.capture()'::regprocedure
+     WHERE tgrelid = tbl AND pgpush.is_capture(tgfoid)
   LOOP
     EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, tbl);
     IF t.args[6] IS NOT NULL THEN
       EXECUTE format('DROP FUNCTION IF EXISTS %I.%I(anyelement, anyelement)', schema, t.args[6]);
     END IF;
   END LOOP;
+  PERFORM pgpush.capture_sweep();
 END $$;
 COMMENT ON FUNCTION pgpush.detach(regclass) IS
   'Undoes attach: drops its triggers and the functions of its conditions.';
 
+-- Without a table the statement takes the columns that it finds in the rows, and
+-- names none: for when one has been dropped or renamed since attach.  A writer's
+-- snapshot may be older than that, so the catalog does not help.
+--
+-- A column is written as json writes it, in a room's name too; for the types
+-- named that is what a cast to text gives, which costs less.
+--
+-- pass is an expression for the array of what the condition said of each row,
+-- NULL without a condition.
+CREATE OR REPLACE FUNCTION pgpush.capture_query(tbl regclass, op text, room text,
+  event text, columns text[], others boolean, pass text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  most  CONSTANT int := 4194304;        -- as the daemon's default max_event
+  rooms text;
+  data  text;
+  minus text := CASE WHEN others
+    THEN $q$nullif(current_setting('pgpush.session', true), '')$q$
+    ELSE 'NULL' END;
+  fit   text := format('room IS NOT NULL%s', ' AND (' || pass || ')[i]');
+BEGIN
+  SELECT string_agg(CASE
+      WHEN i % 2 = 1 THEN quote_literal(part)
+      WHEN tbl IS NULL THEN format('(to_jsonb(pgpush_rows) ->> %L)', part)
+      WHEN attname IS NULL THEN 'NULL::text'
+      WHEN atttypid = ANY ('{bool,int2,int4,int8,numeric,text,varchar,uuid}'
+        ::regtype[]) THEN format('pgpush_rows.%I::text', part)
+      ELSE format('(to_jsonb(pgpush_rows.%I) #>> ''{}'')', part) END,
+    ' || ' ORDER BY i)
+    INTO rooms
+    FROM unnest(string_to_array(translate(room, '}', '{'), '{'))
+      WITH ORDINALITY AS u (part, i)
+    LEFT JOIN pg_attribute ON attrelid = tbl AND attname = part
+      AND attnum > 0 AND NOT attisdropped
+    WHERE i % 2 = 0 OR part <> '' OR i = 1;
+  -- A function has at most 100 arguments.
+  SELECT coalesce(string_agg(format('jsonb_build_object(%s)', part), ' || '),
+      '''{}''::jsonb')
+    INTO data
+    FROM (SELECT string_agg(format('%L, pgpush_rows.%I', c, c), ', '
+          ORDER BY i) AS part
+        FROM unnest(columns) WITH ORDINALITY AS u (c, i)
+        JOIN pg_attribute ON attrelid = tbl AND attname = c
+          AND attnum > 0 AND NOT attisdropped
+        GROUP BY (i - 1) / 50) x;
+  IF tbl IS NULL THEN
+    data := format($q$(SELECT coalesce(jsonb_object_agg(c, j -> c), '{}')
+      FROM to_jsonb(pgpush_rows) AS r (j), unnest(%L::text[]) AS u (c)
+      WHERE j ? c)$q$, columns);
+  END IF;
+  IF lower(op) = 'insert' THEN
+    RETURN format($q$INSERT INTO pgpush.outbox (room, event, data, origin, bytes)
+  SELECT room, %L, data, %s, octet_length(data::text)
+    FROM (SELECT %s AS room, %s AS data%s FROM pgpush_rows OFFSET 0) AS sent
+    WHERE %s$q$, event, minus, rooms, data,
+      CASE WHEN pass IS NOT NULL THEN ', row_number() OVER () AS i' END, fit);
+  END IF;
+  RETURN format($q$INSERT INTO pgpush.outbox (kind, room, event, data, origin, bytes)
+  SELECT CASE WHEN size <= %1$s THEN 'event' ELSE 'resync' END, room, %2$L,
+      data, %3$s,
+      CASE WHEN size <= %1$s THEN size ELSE octet_length(data::text) END
+    FROM (
+      SELECT room, min(i) AS first, min(size) AS size,
+          CASE WHEN min(size) <= %1$s
+            THEN jsonb_agg(data ORDER BY i) FILTER (WHERE size <= %1$s)
+            ELSE jsonb_build_object('event', %2$L::text, 'count', count(*))
+          END AS data
+        FROM (
+          SELECT *, sum(octet_length(data::text) + 2)
+              OVER (PARTITION BY room) AS size
+            FROM (SELECT %4$s AS room, %5$s AS data, row_number() OVER () AS i
+                FROM pgpush_rows OFFSET 0) AS rows
+            WHERE %6$s) AS sized
+        GROUP BY room) AS sent
+    ORDER BY first$q$, most, event, minus, rooms, data, fit);
+END $$;
+COMMENT ON FUNCTION
+  pgpush.capture_query(regclass, text, text, text, text[], boolean, text) IS
+  'For attach: the statement that writes the rows of an INSERT, UPDATE or DELETE to the outbox, with those of the columns that the table has; without a table, those that the rows have';
+
+-- Always a new one: it may be called by any admin, who must not change what
+-- another's table sends.
+--
+-- A condition that is no longer SECURITY DEFINER would have pgpush's rights.
+-- Another function of its name, whose arguments fit better, would be called in
+-- its place, and get the rows: so it must be the only one.
+-- When something that the function names is there no more, it goes on without
+-- names, and says then what is wrong.
+--
+-- TimeZone is set, for 2 us, if a column might print a time with it, now or once
+-- it is given a zone.  RETURN NEW is NULL here, and costs less than the
+-- expression NULL.
+CREATE OR REPLACE FUNCTION pgpush.capture_make(tbl regclass, op text, room text,
+  event text, columns text[], others boolean, condition text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  name text := 'capture_' || left(md5(gen_random_uuid()::text), 12);
+  zone boolean := EXISTS (
+    SELECT FROM pg_attribute WHERE attrelid = tbl AND attnum > 0
+      AND (attname = ANY (columns) OR strpos(room, '{' || attname || '}') > 0)
+      AND atttypid <> ALL ('{bool,int2,int4,int8,float4,float8,numeric,text,
+        varchar,bpchar,uuid,date,json,jsonb}'::regtype[]));
+  ask  text;
+BEGIN
+  IF condition IS NOT NULL THEN
+    SELECT format($q$IF (SELECT count(*) = 1 AND bool_and(prosecdef) FROM pg_proc
+      WHERE proname = %L AND pronamespace = %L::regnamespace) IS NOT TRUE THEN
+    RAISE undefined_function;
+  END IF;
+  pass := (%s);
+  $q$, condition, quote_ident(nspname),
+        pgpush.passing(upper(op), nspname, relname, condition))
+      INTO ask
+      FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+      WHERE c.oid = tbl;
+  END IF;
+  EXECUTE format($q$CREATE FUNCTION pgpush.%I() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp%s
+AS %L$q$, name, CASE WHEN zone THEN ' SET timezone = ''UTC''' END,
+  format($q$
+DECLARE
+  pass boolean[];
+BEGIN
+  %s%s;
+  IF FOUND AND current_setting('pgpush.bell', true) IS DISTINCT FROM 'off'
+    AND NOT pg_try_advisory_xact_lock_shared(
+      'pgpush.outbox'::regclass::oid::int, 1) THEN
+    PERFORM pgpush.ring(TG_TABLE_NAME);
+  END IF;
+  RETURN NEW;
+EXCEPTION
+  WHEN syntax_error_or_access_rule_violation OR invalid_schema_name THEN
+    BEGIN
+      IF TG_NARGS > 4 THEN
+        EXECUTE pgpush.passing(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+          TG_ARGV[5]) INTO pass;
+      END IF;
+      EXECUTE pgpush.capture_query(NULL, TG_OP, TG_ARGV[0], TG_ARGV[1],
+        TG_ARGV[2]::text[], TG_ARGV[3] = 'others',
+        CASE WHEN TG_NARGS > 4 THEN '$1' END) USING pass;
+      PERFORM pgpush.ring(TG_TABLE_NAME);
+      RETURN NEW;
+    EXCEPTION WHEN OTHERS OR assert_failure THEN
+      RAISE WARNING 'pgpush: %% on %%.%% was not pushed: %%', TG_OP,
+        TG_TABLE_SCHEMA, TG_TABLE_NAME, SQLERRM USING ERRCODE = SQLSTATE;
+      RETURN NEW;
+    END;
+  WHEN OTHERS OR assert_failure THEN
+    RAISE WARNING 'pgpush: %% on %%.%% was not pushed: %%', TG_OP,
+      TG_TABLE_SCHEMA, TG_TABLE_NAME, SQLERRM USING ERRCODE = SQLSTATE;
+    RETURN NEW;
+END $q$, ask, pgpush.capture_query(tbl, op, room, event, columns, others,
+    CASE WHEN condition IS NOT NULL THEN 'pass' END)));
+  EXECUTE format('REVOKE ALL ON FUNCTION pgpush.%I() FROM PUBLIC', name);
+  EXECUTE format('GRANT EXECUTE ON FUNCTION pgpush.%I() TO pgpush_admin', name);
+  EXECUTE format('COMMENT ON FUNCTION pgpush.%I() IS %L', name,
+    format('Trigger made by attach: sends %s to %s', event, room));
+  RETURN name;
+END $$;
+COMMENT ON FUNCTION
+  pgpush.capture_make(regclass, text, text, text, text[], boolean, text) IS
+  'For attach: makes a function for one of its triggers; its name';
+
+-- One that is committed without a trigger stays without: attach makes both in
+-- one transaction, and another function each time.  Who finds it in another's
+-- hands leaves it to him.
+CREATE OR REPLACE FUNCTION pgpush.capture_sweep() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '10ms' SET client_min_messages = 'warning' AS $$
+DECLARE
+  name text;
+BEGIN
+  FOR name IN
+    SELECT p.proname FROM pg_proc p
+      WHERE p.pronamespace = 'pgpush'::regnamespace
+      AND p.proname ~ '^capture_[0-9a-f]{12}$'
+      AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = p.oid)
+  LOOP
+    BEGIN
+      EXECUTE format('DROP FUNCTION IF EXISTS pgpush.%I()', name);
+    EXCEPTION WHEN lock_not_available OR dependent_objects_still_exist THEN
+      CONTINUE;
+    END;
+  END LOOP;
+END $$;
+COMMENT ON FUNCTION pgpush.capture_sweep() IS
+  'For attach and detach: drops the functions of triggers that are gone, with their table for example';
+
 REVOKE ALL ON pgpush.attached FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION
-  pgpush.fill(text[], jsonb), pgpush.capture(), pgpush.passing(text, text, text, text),
+REVOKE ALL ON FUNCTION
+  pgpush.fill(text[], jsonb), pgpush.capture(),
+  pgpush.passing(text, text, text, text),
   pgpush.arguments(bytea), pgpush.attach_check(regclass),
   pgpush.attach_columns(regclass, text[], text[]),
   pgpush.attach_condition(regclass, text, text, text, name, oid),
   pgpush.attach_sample(regclass, "char", text, text, text, text[], text),
   pgpush.attach(regclass, text, jsonb, text[], text, boolean, boolean),
-  pgpush.detach(regclass)
-FROM PUBLIC;
+  pgpush.detach(regclass),
+  pgpush.capture_query(regclass, text, text, text, text[], boolean, text),
+  pgpush.capture_make(regclass, text, text, text, text[], boolean, text),
+  pgpush.is_capture(oid), pgpush.capture_sweep() FROM PUBLIC;
 GRANT SELECT ON pgpush.attached TO pgpush_admin;
 GRANT EXECUTE ON FUNCTION
   pgpush.fill(text[], jsonb), pgpush.capture(), pgpush.arguments(bytea),
@@ -454,7 +657,6 @@ GRANT EXECUTE ON FUNCTION
   pgpush.attach_condition(regclass, text, text, text, name, oid),
   pgpush.attach_sample(regclass, "char", text, text, text, text[], text),
   pgpush.attach(regclass, text, jsonb, text[], text, boolean, boolean),
-  pgpush.detach(regclass)
-TO pgpush_admin;
-
-COMMIT;
+  pgpush.detach(regclass),
+  pgpush.capture_make(regclass, text, text, text, text[], boolean, text),
+  pgpush.is_capture(oid), pgpush.capture_sweep() TO pgpush_admin;

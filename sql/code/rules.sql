@@ -1,17 +1,14 @@
 -- SPDX-License-Identifier: ISC
--- The rules: who may join a room, which rooms a user starts in, what a
--- client's event does.  A rule is a row that names a function; the daemon
--- calls the functions through authorize, greet_user and handle below.
+-- The rules: who may join a room, and which rooms a user starts in.  A rule is
+-- a row that names a function; the daemon calls the functions through authorize
+-- and greet_user below.
 --
--- Those three run as pgpush's owner, so they call only functions that are
+-- Those two run as pgpush's owner, so they call only functions that are
 -- SECURITY DEFINER: such a function runs with its own owner's rights.  The
 -- trigger on the table refuses every other function, and each call looks
 -- again, because a function can be altered after it was registered.
-BEGIN;
 
-INSERT INTO pgpush.migrations (number) VALUES (2);
-
-CREATE FUNCTION pgpush.compile(
+CREATE OR REPLACE FUNCTION pgpush.compile(
   pattern text, OUT prefix text, OUT regex text, OUT names text[]
 ) LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -48,31 +45,7 @@ END $$;
 COMMENT ON FUNCTION pgpush.compile(text) IS
   'A room pattern such as order:{id} taken apart: what a room begins with, a regular expression, the names in it. Raises if it is no pattern.';
 
--- The function is kept by name: pg_upgrade refuses columns of regprocedure.
-CREATE TABLE pgpush.rules (
-  id       bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  kind     text    NOT NULL CHECK (kind IN ('allow', 'greet', 'on', 'present')),
-  pattern  text    NOT NULL DEFAULT '',
-  room     text,
-  member   boolean,
-  "grant"  boolean,
-  function text    NOT NULL,
-  prefix   text,
-  regex    text,
-  names    text[],
-  UNIQUE (kind, pattern, function)
-);
-CREATE UNIQUE INDEX rules_on ON pgpush.rules (pattern) WHERE kind = 'on';
-COMMENT ON TABLE pgpush.rules IS
-  'Rules, one function each. Written by allow, greet, on, present and forget; an INSERT by hand passes the same checks.';
-COMMENT ON COLUMN pgpush.rules.pattern IS 'allow: the room pattern; on: the event; else empty';
-COMMENT ON COLUMN pgpush.rules.function IS 'schema.name(argument types), as regprocedure writes it';
-COMMENT ON COLUMN pgpush.rules.room IS 'on: template that makes the room from the data; NULL: the frame''s own room';
-COMMENT ON COLUMN pgpush.rules.member IS 'on: only for members of the room';
-COMMENT ON COLUMN pgpush.rules."grant" IS 'on: a join, whose granted answer is kept per session and room until revoked';
-COMMENT ON COLUMN pgpush.rules.prefix IS 'allow: what a matching room begins with; set by the trigger, as are regex and names';
-
-CREATE FUNCTION pgpush.check_function(f regprocedure, arguments regtype[], result regtype)
+CREATE OR REPLACE FUNCTION pgpush.check_function(f regprocedure, arguments regtype[], result regtype)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   p     record;
@@ -115,7 +88,7 @@ COMMENT ON FUNCTION pgpush.check_function(regprocedure, regtype[], regtype) IS
   'Raises unless the caller owns the function and it is fit to be called by pgpush; then grants EXECUTE to pgpush''s owner.';
 
 -- Not SECURITY DEFINER: current_user must be the one who writes the rule.
-CREATE FUNCTION pgpush.rules_check() RETURNS trigger
+CREATE OR REPLACE FUNCTION pgpush.rules_check() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   f regprocedure := to_regprocedure(NEW.function);
@@ -162,11 +135,11 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION pgpush.rules_check() IS
   'Trigger: checks a rule with the rights of the one who writes it, and fills in prefix, regex and names.';
-CREATE TRIGGER rules_check BEFORE INSERT OR UPDATE ON pgpush.rules
+CREATE OR REPLACE TRIGGER rules_check BEFORE INSERT OR UPDATE ON pgpush.rules
   FOR EACH ROW EXECUTE FUNCTION pgpush.rules_check();
 
 -- One row per transaction is enough: all its changes become visible at once.
-CREATE FUNCTION pgpush.rules_changed() RETURNS trigger
+CREATE OR REPLACE FUNCTION pgpush.rules_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   IF NOT EXISTS (SELECT FROM pgpush.outbox
@@ -178,12 +151,12 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION pgpush.rules_changed() IS
   'Trigger: tells the daemons, by an event of kind config, that a rule has changed.';
-CREATE TRIGGER rules_changed AFTER INSERT OR UPDATE OR DELETE ON pgpush.rules
+CREATE OR REPLACE TRIGGER rules_changed AFTER INSERT OR UPDATE OR DELETE ON pgpush.rules
   FOR EACH ROW EXECUTE FUNCTION pgpush.rules_changed();
-CREATE TRIGGER rules_truncated AFTER TRUNCATE ON pgpush.rules
+CREATE OR REPLACE TRIGGER rules_truncated AFTER TRUNCATE ON pgpush.rules
   FOR EACH STATEMENT EXECUTE FUNCTION pgpush.rules_changed();
 
-CREATE FUNCTION pgpush.allow(pattern text, function regprocedure) RETURNS void
+CREATE OR REPLACE FUNCTION pgpush.allow(pattern text, function regprocedure) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
   INSERT INTO pgpush.rules (kind, pattern, function) VALUES ('allow', $1, $2::text)
   ON CONFLICT (kind, pattern, function) DO NOTHING
@@ -191,7 +164,7 @@ $$;
 COMMENT ON FUNCTION pgpush.allow(text, regprocedure) IS
   'Rooms such as order:{id} may be joined by those for whom f(user_id text, params jsonb, ctx jsonb) returns true. Of several rules any admits; without a rule nobody gets in.';
 
-CREATE FUNCTION pgpush.greet(function regprocedure) RETURNS void
+CREATE OR REPLACE FUNCTION pgpush.greet(function regprocedure) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
   INSERT INTO pgpush.rules (kind, function) VALUES ('greet', $1::text)
   ON CONFLICT (kind, pattern, function) DO NOTHING
@@ -199,20 +172,7 @@ $$;
 COMMENT ON FUNCTION pgpush.greet(regprocedure) IS
   'f(user_id text, ctx jsonb) RETURNS text[] gives the rooms a user is in from the first moment, or NULL if there is no such user.';
 
-CREATE FUNCTION pgpush.on(
-  event text, function regprocedure, room text DEFAULT NULL,
-  member boolean DEFAULT true, "grant" boolean DEFAULT false
-) RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-  INSERT INTO pgpush.rules (kind, pattern, function, room, member, "grant")
-  VALUES ('on', $1, $2::text, $3, $4, $5)
-  ON CONFLICT (pattern) WHERE kind = 'on' DO UPDATE
-    SET function = excluded.function, room = excluded.room,
-        member = excluded.member, "grant" = excluded."grant"
-$$;
-COMMENT ON FUNCTION pgpush.on(text, regprocedure, text, boolean, boolean) IS
-  'What a client''s event does: f(user_id text, room text, data jsonb, ctx jsonb) RETURNS jsonb, NULL or an object with any of reply, join, leave, emit, error. One function per event; calling again replaces it.';
-
-CREATE FUNCTION pgpush.present(function regprocedure) RETURNS void
+CREATE OR REPLACE FUNCTION pgpush.present(function regprocedure) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
   INSERT INTO pgpush.rules (kind, function) VALUES ('present', $1::text)
   ON CONFLICT (kind, pattern, function) DO NOTHING
@@ -220,7 +180,7 @@ $$;
 COMMENT ON FUNCTION pgpush.present(regprocedure) IS
   'f(user_id text, online boolean, last_seen timestamptz) RETURNS void is called when a user''s first connection comes and when the last has gone.';
 
-CREATE FUNCTION pgpush.forget(function regprocedure) RETURNS integer
+CREATE OR REPLACE FUNCTION pgpush.forget(function regprocedure) RETURNS integer
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
   WITH gone AS (DELETE FROM pgpush.rules AS r WHERE r.function = $1::text RETURNING 1)
   SELECT count(*)::integer FROM gone
@@ -228,18 +188,9 @@ $$;
 COMMENT ON FUNCTION pgpush.forget(regprocedure) IS
   'Removes all rules that name this function; returns how many there were.';
 
-CREATE FUNCTION pgpush.handlers()
-RETURNS TABLE (event text, room text, member boolean, "grant" boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT pattern, r.room, r.member, r."grant"
-    FROM pgpush.rules AS r WHERE kind = 'on' ORDER BY pattern
-$$;
-COMMENT ON FUNCTION pgpush.handlers() IS
-  'For the daemon: the events that clients may send, and what must hold before they are handled.';
-
 -- An exception ends the call: a failing greet function is neither "no rooms"
 -- nor "no such user", and the daemon must not guess.
-CREATE FUNCTION pgpush.greet_user(user_id text, ctx jsonb) RETURNS text[]
+CREATE OR REPLACE FUNCTION pgpush.greet_user(user_id text, ctx jsonb) RETURNS text[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   f     record;
@@ -272,7 +223,7 @@ COMMENT ON FUNCTION pgpush.greet_user(text, jsonb) IS
 
 -- Once per join, so: rules that cannot match fall out by a cheap comparison
 -- of the prefix, and only a rule that does match costs a subtransaction.
-CREATE FUNCTION pgpush.authorize(user_id text, room text, ctx jsonb) RETURNS boolean
+CREATE OR REPLACE FUNCTION pgpush.authorize(user_id text, room text, ctx jsonb) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   f  record;
@@ -312,117 +263,19 @@ END $$;
 COMMENT ON FUNCTION pgpush.authorize(text, text, jsonb) IS
   'For the daemon: may this user join this room? True if any rule whose pattern matches says so; a rule that raises has said no.';
 
--- Each call has its own subtransaction; all commit together.  The key's row
--- is inserted before the handler runs, so that a second call with this key
--- waits for the first one's transaction, and then finds its answer.
---
--- A handler that raises leaves nothing behind.  One that returns an error has
--- returned: what it wrote stays, only the key is given back, so that the
--- client may try again.  Write after the last check, or raise.
---
--- A constraint that is checked at commit fails the whole batch: the caller
--- then runs the calls one by one.
-CREATE FUNCTION pgpush.handle(calls jsonb) RETURNS TABLE (n integer, answer jsonb)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  c      jsonb;
-  f      record;
-  who    text;
-  k      text;
-  fresh  boolean;
-  failed text;
-  hint   text;
-BEGIN
-  IF jsonb_array_length(calls) > 256 THEN
-    RAISE EXCEPTION 'pgpush: % calls at once, at most 256 are allowed', jsonb_array_length(calls)
-      USING ERRCODE = 'program_limit_exceeded';
-  END IF;
-  FOR i IN 0 .. jsonb_array_length(calls) - 1 LOOP
-    c := calls -> i;
-    who := c ->> 'user';
-    k := c ->> 'key';
-    n := i;
-    answer := NULL;
-    SELECT ns.nspname, p.proname, r.function, p.prosecdef INTO f
-      FROM pgpush.rules AS r
-      LEFT JOIN pg_proc AS p ON p.oid = to_regprocedure(r.function)
-      LEFT JOIN pg_namespace AS ns ON ns.oid = p.pronamespace
-     WHERE r.kind = 'on' AND r.pattern = c ->> 'event';
-    IF NOT FOUND THEN
-      answer := jsonb_build_object('error', jsonb_build_object(
-        'code', 'not_found', 'message', 'no such event'));
-      RETURN NEXT;
-      CONTINUE;
-    END IF;
-    BEGIN
-      IF f.prosecdef IS NOT TRUE THEN
-        RAISE EXCEPTION 'the function is gone or no longer SECURITY DEFINER';
-      END IF;
-      fresh := k IS NULL;
-      WHILE NOT fresh LOOP
-        INSERT INTO pgpush.answers AS a (user_id, key, answer) VALUES (who, k, '{}')
-        ON CONFLICT DO NOTHING;
-        fresh := FOUND;
-        EXIT WHEN fresh;
-        SELECT a.answer INTO answer FROM pgpush.answers AS a
-         WHERE a.user_id = who AND a.key = k;
-        EXIT WHEN FOUND;
-      END LOOP;
-      IF fresh THEN
-        PERFORM set_config('pgpush.user', coalesce(who, ''), true),
-                set_config('pgpush.session', coalesce(c ->> 'session', ''), true);
-        EXECUTE format('SELECT %I.%I($1, $2, $3, $4)', f.nspname, f.proname)
-          INTO answer
-         USING who, c ->> 'room', nullif(c -> 'data', 'null'),
-               jsonb_build_object('session', c -> 'session', 'claims', c -> 'claims');
-        answer := coalesce(answer, '{}');
-        IF jsonb_typeof(answer) <> 'object' THEN
-          RAISE EXCEPTION 'it returned %, not an object', left(answer::text, 100);
-        END IF;
-        IF answer ? 'error' THEN
-          DELETE FROM pgpush.answers AS a WHERE a.user_id = who AND a.key = k;
-        ELSE
-          UPDATE pgpush.answers AS a SET answer = handle.answer
-           WHERE a.user_id = who AND a.key = k;
-        END IF;
-      END IF;
-    EXCEPTION WHEN OTHERS OR assert_failure THEN
-      GET STACKED DIAGNOSTICS failed = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_CONTEXT;
-      RAISE WARNING 'pgpush: the handler % of event % failed for user %: %',
-        f.function, c ->> 'event', who, SQLERRM
-        USING ERRCODE = SQLSTATE, DETAIL = concat_ws(E'\n', nullif(failed, ''), hint);
-      answer := jsonb_build_object('error', jsonb_build_object(
-        'code', 'internal', 'message', 'internal error'));
-    END;
-    PERFORM set_config('pgpush.user', '', true),
-            set_config('pgpush.session', '', true);
-    RETURN NEXT;
-  END LOOP;
-END $$;
-COMMENT ON FUNCTION pgpush.handle(jsonb) IS
-  'For the daemon: runs clients'' events, given as an array of {user, session, claims, event, room, data, key}, in order, each in its own subtransaction; one answer each.';
-
 REVOKE ALL ON pgpush.rules FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION
+REVOKE ALL ON FUNCTION
   pgpush.compile(text), pgpush.check_function(regprocedure, regtype[], regtype),
   pgpush.rules_check(), pgpush.rules_changed(),
   pgpush.allow(text, regprocedure), pgpush.greet(regprocedure),
-  pgpush.on(text, regprocedure, text, boolean, boolean),
   pgpush.present(regprocedure), pgpush.forget(regprocedure),
-  pgpush.handlers(), pgpush.greet_user(text, jsonb),
-  pgpush.authorize(text, text, jsonb), pgpush.handle(jsonb)
-FROM PUBLIC;
+  pgpush.greet_user(text, jsonb), pgpush.authorize(text, text, jsonb)
+  FROM PUBLIC;
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgpush.rules TO pgpush_admin;
 GRANT EXECUTE ON FUNCTION
   pgpush.compile(text), pgpush.check_function(regprocedure, regtype[], regtype),
   pgpush.allow(text, regprocedure), pgpush.greet(regprocedure),
-  pgpush.on(text, regprocedure, text, boolean, boolean),
-  pgpush.present(regprocedure), pgpush.forget(regprocedure),
-  pgpush.handlers()
-TO pgpush_admin;
+  pgpush.present(regprocedure), pgpush.forget(regprocedure) TO pgpush_admin;
 GRANT EXECUTE ON FUNCTION
-  pgpush.handlers(), pgpush.greet_user(text, jsonb),
-  pgpush.authorize(text, text, jsonb), pgpush.handle(jsonb)
-TO pgpush_daemon;
-
-COMMIT;
+  pgpush.greet_user(text, jsonb), pgpush.authorize(text, text, jsonb)
+  TO pgpush_daemon;

@@ -1,82 +1,12 @@
 -- SPDX-License-Identifier: ISC
--- pgpush 4: who is there.  Each daemon stamps its node each second and writes
--- its sessions; the leader alone compares them with presence and tells of a
--- user's first connection and last disconnection.
+-- Who is there.  Each daemon stamps its node each second and writes its
+-- sessions; the leader alone compares them with presence and tells of a user's
+-- first connection and last disconnection.
 --
--- Unlogged: all of it is true for the moment only, and after a crash the
--- daemons write it again.  A node writes nothing but its own rows, and the
--- leader deletes only what nobody has locked: it never waits for a node.
+-- A node writes nothing but its own rows, and the leader deletes only what
+-- nobody has locked: it never waits for a node.
 
-BEGIN;
-
-INSERT INTO pgpush.migrations (number) VALUES (4);
-
-CREATE UNLOGGED TABLE pgpush.nodes (
-  node        text        PRIMARY KEY,
-  seen        timestamptz NOT NULL DEFAULT clock_timestamp(),
-  started     timestamptz NOT NULL DEFAULT clock_timestamp(),
-  leader      boolean     NOT NULL DEFAULT false,
-  connections int         NOT NULL DEFAULT 0,
-  backends    int[]       NOT NULL DEFAULT '{}',
-  version     text        NOT NULL DEFAULT ''
-) WITH (
-  fillfactor = 50, autovacuum_vacuum_scale_factor = 0,
-  autovacuum_vacuum_threshold = 500, vacuum_truncate = off
-);
-COMMENT ON TABLE pgpush.nodes IS
-  'The daemons that run, stamped by each every second; one not seen for 10 seconds is dead';
-COMMENT ON COLUMN pgpush.nodes.leader IS
-  'Whether it is the one that moves events from the outbox to the log';
-COMMENT ON COLUMN pgpush.nodes.backends IS
-  'Process ids of its connections to this database';
-
-CREATE UNLOGGED TABLE pgpush.connections (
-  session text        PRIMARY KEY,
-  node    text        NOT NULL,
-  user_id text,
-  address text,
-  since   timestamptz NOT NULL DEFAULT clock_timestamp()
-) WITH (
-  autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 1000,
-  vacuum_truncate = off
-);
-CREATE INDEX connections_node ON pgpush.connections (node);
-CREATE INDEX connections_user ON pgpush.connections (user_id);
-COMMENT ON TABLE pgpush.connections IS
-  'The sessions that are connected now, written by their daemons';
-
-CREATE UNLOGGED TABLE pgpush.presence (
-  user_id   text        PRIMARY KEY,
-  online    boolean     NOT NULL,
-  since     timestamptz NOT NULL,
-  last_seen timestamptz NOT NULL,
-  gone_at   timestamptz
-) WITH (
-  autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 1000,
-  vacuum_truncate = off
-);
-CREATE INDEX presence_gone ON pgpush.presence (gone_at)
-  WHERE online AND gone_at IS NOT NULL;
-COMMENT ON TABLE pgpush.presence IS
-  'Who is online, as was told by the functions that pgpush.present registered';
-COMMENT ON COLUMN pgpush.presence.since IS
-  'Since when he has been online, or offline';
-COMMENT ON COLUMN pgpush.presence.last_seen IS
-  'When he came or when his last connection ended, whichever is later';
-COMMENT ON COLUMN pgpush.presence.gone_at IS
-  'Online without a connection since then: offline after the grace';
-
--- So that the leader looks at those only, not at everybody each second.
-CREATE UNLOGGED TABLE pgpush.presence_todo (
-  user_id text NOT NULL
-) WITH (
-  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
-  vacuum_truncate = off
-);
-COMMENT ON TABLE pgpush.presence_todo IS
-  'Users of whom a connection came or went since the leader looked last';
-
-CREATE FUNCTION pgpush.connections_changed() RETURNS trigger
+CREATE OR REPLACE FUNCTION pgpush.connections_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
@@ -96,19 +26,19 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION pgpush.connections_changed() IS
   'Trigger: notes whose connections changed';
-CREATE TRIGGER inserted AFTER INSERT ON pgpush.connections
+CREATE OR REPLACE TRIGGER inserted AFTER INSERT ON pgpush.connections
   REFERENCING NEW TABLE AS pgpush_new
   FOR EACH STATEMENT EXECUTE FUNCTION pgpush.connections_changed();
-CREATE TRIGGER updated AFTER UPDATE ON pgpush.connections
+CREATE OR REPLACE TRIGGER updated AFTER UPDATE ON pgpush.connections
   REFERENCING OLD TABLE AS pgpush_old NEW TABLE AS pgpush_new
   FOR EACH STATEMENT EXECUTE FUNCTION pgpush.connections_changed();
-CREATE TRIGGER deleted AFTER DELETE ON pgpush.connections
+CREATE OR REPLACE TRIGGER deleted AFTER DELETE ON pgpush.connections
   REFERENCING OLD TABLE AS pgpush_old
   FOR EACH STATEMENT EXECUTE FUNCTION pgpush.connections_changed();
-CREATE TRIGGER truncated AFTER TRUNCATE ON pgpush.connections
+CREATE OR REPLACE TRIGGER truncated AFTER TRUNCATE ON pgpush.connections
   FOR EACH STATEMENT EXECUTE FUNCTION pgpush.connections_changed();
 
-CREATE FUNCTION pgpush.presence_ring(node text) RETURNS void
+CREATE OR REPLACE FUNCTION pgpush.presence_ring(node text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   SELECT pg_notify('pgpush', format('{"presence":%s}',
     to_json(node || ':' || nextval('pgpush.signal_n_seq'))))
@@ -116,7 +46,7 @@ $$;
 COMMENT ON FUNCTION pgpush.presence_ring(text) IS
   'Tells the leader that connections of a node have changed';
 
-CREATE FUNCTION pgpush.node_stamp(node text, leader boolean,
+CREATE OR REPLACE FUNCTION pgpush.node_stamp(node text, leader boolean,
   connections int, backends int[], version text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -137,7 +67,7 @@ END $$;
 COMMENT ON FUNCTION pgpush.node_stamp(text, boolean, int, int[], text) IS
   'For a daemon, each second: it is alive. False if it was not known: new, or taken for dead, and then its connections are gone too and it must write them afresh';
 
-CREATE FUNCTION pgpush.node_gone(node text) RETURNS void
+CREATE OR REPLACE FUNCTION pgpush.node_gone(node text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   DELETE FROM pgpush.nodes n WHERE n.node = node_gone.node;
@@ -149,7 +79,7 @@ END $$;
 COMMENT ON FUNCTION pgpush.node_gone(text) IS
   'For a daemon that ends: forgets it and its connections';
 
-CREATE FUNCTION pgpush.sessions_write(node text, opened jsonb, closed text[],
+CREATE OR REPLACE FUNCTION pgpush.sessions_write(node text, opened jsonb, closed text[],
   fresh boolean) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -183,14 +113,14 @@ END $$;
 COMMENT ON FUNCTION pgpush.sessions_write(text, jsonb, text[], boolean) IS
   'For a daemon: sessions that were opened, [{"session","user","address","since"}], and closed. fresh: opened are all that it has';
 
-CREATE FUNCTION pgpush.nodes_forget() RETURNS void
+CREATE OR REPLACE FUNCTION pgpush.nodes_forget() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   dead text[];
 BEGIN
   DELETE FROM pgpush.nodes WHERE node = ANY (ARRAY(
     SELECT n.node FROM pgpush.nodes n
-    WHERE n.seen < clock_timestamp() - interval '10 s'
+    WHERE n.seen < now() - interval '12 s'
     FOR UPDATE SKIP LOCKED));
   -- From node to node in the index: the table may be large.
   WITH RECURSIVE r (node) AS (
@@ -211,7 +141,7 @@ COMMENT ON FUNCTION pgpush.nodes_forget() IS
 
 -- Who is in presence_todo is looked at after it was taken from there, so that
 -- the change it stands for is seen.
-CREATE FUNCTION pgpush.presence_sync(grace interval) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION pgpush.presence_sync(grace interval) RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   most  CONSTANT int         := 1000;   -- of each kind in one transaction
@@ -293,15 +223,38 @@ END $$;
 COMMENT ON FUNCTION pgpush.presence_sync(interval) IS
   'For the leader, each second and when a node rings: forgets dead nodes, and calls the functions that pgpush.present registered for who came and who has been gone for the grace; when to call it again, NULL if nobody is about to be gone';
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pgpush FROM PUBLIC;
+-- A backend that waits for a client that has stopped reading sees no timeout
+-- of its own.  The caller's own stamp must be fresh: after a pause of the
+-- whole server everybody looks dead.
+CREATE OR REPLACE FUNCTION pgpush.backends_end(node text) RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pgpush.nodes n
+      WHERE n.seen < now() - interval '10 s')
+    OR NOT EXISTS (SELECT FROM pgpush.nodes n
+      WHERE n.node = backends_end.node AND n.seen > now() - interval '5 s')
+  THEN
+    RETURN 0;
+  END IF;
+  -- One that began after the stamp has only got the same number.
+  RETURN count(*) FILTER (WHERE pg_terminate_backend(a.pid))
+    FROM pgpush.nodes n JOIN pg_stat_activity a ON a.pid = ANY (n.backends)
+    WHERE n.seen < now() - interval '10 s' AND a.backend_start < n.seen
+    AND a.datname = current_database() AND a.usename = current_user;
+END $$;
+COMMENT ON FUNCTION pgpush.backends_end(text) IS
+  'For a daemon, each second: terminates the connections of daemons that have not been seen for 10 seconds, so that they hold no lock and no notification; how many. With the caller''s rights: they must be of the same role';
+
 REVOKE ALL ON pgpush.nodes, pgpush.connections, pgpush.presence,
   pgpush.presence_todo FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+  pgpush.connections_changed(), pgpush.presence_ring(text),
+  pgpush.node_stamp(text, boolean, int, int[], text), pgpush.node_gone(text),
+  pgpush.sessions_write(text, jsonb, text[], boolean), pgpush.nodes_forget(),
+  pgpush.presence_sync(interval), pgpush.backends_end(text) FROM PUBLIC;
 GRANT SELECT ON pgpush.nodes, pgpush.connections, pgpush.presence
   TO pgpush_admin, pgpush_daemon;
 GRANT EXECUTE ON FUNCTION
-  pgpush.node_stamp(text, boolean, int, int[], text),
-  pgpush.node_gone(text),
+  pgpush.node_stamp(text, boolean, int, int[], text), pgpush.node_gone(text),
   pgpush.sessions_write(text, jsonb, text[], boolean),
-  pgpush.presence_sync(interval) TO pgpush_daemon;
-
-COMMIT;
+  pgpush.presence_sync(interval), pgpush.backends_end(text) TO pgpush_daemon;
