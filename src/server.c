@@ -348,7 +348,7 @@ start_modules(const struct token_keys *keys)
 	hub_init(cfg, &hub_ops);
 	handler_init(loop, cfg, feed, client_loaded);
 	presence_init(loop, query, node);
-	client_init(cfg, feed, query, keys);
+	client_init(loop, cfg, feed, query, keys);
 	request_init(cfg);
 	start_endpoints(keys);
 }

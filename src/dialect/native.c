@@ -21,7 +21,6 @@
 #include "push/admit.h"
 #include "push/client.h"
 #include "push/command.h"
-#include "push/member.h"
 #include "push/session.h"
 
 #define PROTOCOL	"pgpush.v1"
@@ -48,13 +47,7 @@ on_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
 static void
 on_drained(struct conn *c)
 {
-	member_drained(conn_owner(c));
-}
-
-static void
-on_timer(struct conn *c)
-{
-	client_tick(conn_owner(c));
+	client_drained(conn_owner(c));
 }
 
 static void
@@ -62,11 +55,10 @@ on_closed(struct conn *c, int code)
 {
 	log_debug("conn=%" PRIu64 " msg=closed code=%d", conn_id(c), code);
 	admit_leave();
-	client_close(conn_owner(c));
+	client_lost(conn_owner(c));
 }
 
-static const struct conn_ops conn_ops = { on_message, on_drained, on_timer,
-	on_closed };
+static const struct conn_ops conn_ops = { on_message, on_drained, NULL, on_closed };
 
 /* The request */
 

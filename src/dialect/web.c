@@ -29,7 +29,6 @@
 #include "push/admit.h"
 #include "push/client.h"
 #include "push/command.h"
-#include "push/member.h"
 #include "push/room.h"
 #include "push/session.h"
 
@@ -46,13 +45,7 @@ static const struct token_keys	*keys;
 static void
 on_drained(struct conn *c)
 {
-	member_drained(conn_owner(c));
-}
-
-static void
-on_timer(struct conn *c)
-{
-	client_tick(conn_owner(c));
+	client_drained(conn_owner(c));
 }
 
 static void
@@ -63,12 +56,11 @@ on_closed(struct conn *c, int code)
 	log_debug("conn=%" PRIu64 " msg=closed code=%d", conn_id(c), code);
 	admit_leave();
 	sse_ended(s);
-	client_close(s);
+	client_lost(s);
 }
 
 /* Of a connection with a session of its own. */
-static const struct conn_ops session_ops = { NULL, on_drained, on_timer,
-	on_closed };
+static const struct conn_ops session_ops = { NULL, on_drained, NULL, on_closed };
 
 static void
 on_request_timer(struct conn *c)

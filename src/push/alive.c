@@ -33,10 +33,11 @@ alive_ping(struct alive *a, struct session *s, int64_t now)
 		return;
 	a->ping_ms = now + cfg->ping_interval_ms;
 	/* A full connection has enough to read; pings could pile up. */
-	if (conn_is_full(c))
+	if (session_is_full(s))
 		return;
 	session_send(s, session_dialect(s)->at(member_at(s)));
-	conn_ping(c);	/* of a WebSocket only */
+	if (c != NULL)
+		conn_ping(c);	/* of a WebSocket only */
 }
 
 /*
@@ -46,13 +47,13 @@ alive_ping(struct alive *a, struct session *s, int64_t now)
 static int64_t
 alive_left_ms(struct session *s)
 {
-	struct conn	*c = session_conn(s);
-	int64_t		 limit = conn_is_full(c) ? cfg->stall_timeout_ms :
-			    DEAD_PINGS * cfg->ping_interval_ms;
-	int64_t		 silent = conn_silent_ms(c);
+	bool	full = session_is_full(s);
+	int64_t	limit = full ? cfg->stall_timeout_ms :
+		    DEAD_PINGS * cfg->ping_interval_ms;
+	int64_t	silent = session_silent_ms(s);
 
 	/* Clients that send no pongs are detected by TCP. */
-	if (!session_dialect(s)->has_pongs && !conn_is_full(c))
+	if (session_conn(s) != NULL && !session_dialect(s)->has_pongs && !full)
 		return cfg->stall_timeout_ms;
 	return silent > limit ? 0 : limit - silent + 1;
 }
@@ -78,11 +79,10 @@ alive_token_ms(struct alive *a, struct session *s)
 void
 alive_tick(struct alive *a, struct session *s)
 {
-	struct conn	*c = session_conn(s);
-	int64_t		 now = clock_ms(), next, left;
+	int64_t	now = clock_ms(), next, left;
 
 	if ((left = alive_left_ms(s)) == 0) {
-		if (conn_is_full(c))
+		if (session_is_full(s))
 			session_close(s, CLOSE_TRY_LATER, "not reading");
 		else
 			session_close(s, CLOSE_GOING_AWAY, "no sign of life");
@@ -96,7 +96,7 @@ alive_tick(struct alive *a, struct session *s)
 	next = min64(next, a->ping_ms - now);
 	/* It may become full before the next ping. */
 	left = min64(left, cfg->stall_timeout_ms);
-	conn_set_timer(c, min64(next, left));
+	session_set_timer(s, min64(next, left));
 }
 
 void

@@ -104,6 +104,7 @@ static const struct pg_stmt greet_rooms_stmt = { "greet_rooms",
 static const struct pg_stmt authorize_stmt = { "authorize",
 	"SELECT pgpush.authorize($1, $2, $3::jsonb)", 3 };
 
+static void	client_tick(struct session *s);
 static void	command_do(struct session *s, struct command *cmd);
 static void	request_greet(struct request *q);
 static void	request_join(struct request *q);
@@ -281,7 +282,7 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 		w.id = members[0]->last;
 	cl->state = CLIENT_LIVE;
 	session_begin(s);
-	if (d->begin != NULL)
+	if (d->begin != NULL && session_conn(s) != NULL)
 		d->begin(session_conn(s));
 	session_send(s, d->welcome(&w));
 	for (i = 0; i < n; i++)
@@ -299,7 +300,7 @@ static void
 admit(struct session *s)
 {
 	client_of(s)->state = CLIENT_LIVE;
-	conn_set_timer(session_conn(s), cfg->handler_timeout_ms +
+	session_set_timer(s, cfg->handler_timeout_ms +
 	    cfg->auth_timeout_ms);
 }
 
@@ -939,7 +940,7 @@ client_command(struct session *s, struct command *cmd)
 
 /* Time */
 
-void
+static void
 client_tick(struct session *s)
 {
 	struct client	*cl = client_of(s);
@@ -962,7 +963,7 @@ client_open(struct session *s)
 	TAILQ_INIT(&cl->parked);
 	grants_init(&cl->grants, (unsigned int)cfg->max_rooms);
 	session_set_data(s, cl);
-	conn_set_timer(session_conn(s), cfg->auth_timeout_ms);
+	session_set_timer(s, cfg->auth_timeout_ms);
 }
 
 static void
@@ -1013,6 +1014,34 @@ client_close(struct session *s)
 	session_unref(s);
 }
 
+void
+client_lost(struct session *s)
+{
+	if (!session_dialect(s)->outlives) {
+		client_close(s);
+		return;
+	}
+	session_detach(s);
+	if (client_of(s)->state == CLIENT_LIVE)
+		client_tick(s);
+}
+
+void
+client_carry(struct session *s, struct conn *c)
+{
+	session_attach(s, c);
+	client_drained(s);
+	if (!session_has_ended(s) && client_of(s)->state == CLIENT_LIVE)
+		client_tick(s);
+}
+
+void
+client_drained(struct session *s)
+{
+	if (!session_is_full(s))
+		member_drained(s);
+}
+
 /* Rights that change */
 
 void
@@ -1043,13 +1072,16 @@ client_config(void)
 	handler_reload();
 }
 
+static const struct session_ops session_ops = { client_tick, client_close };
+
 void
-client_init(const struct config *config, struct feed *f, struct pg *pg,
-    const struct token_keys *token_keys)
+client_init(struct event_base *base, const struct config *config,
+    struct feed *f, struct pg *pg, const struct token_keys *token_keys)
 {
 	cfg = config;
 	feed = f;
 	query = pg;
 	keys = token_keys;
 	alive_init(config);
+	session_init(base, (size_t)cfg->output_high, &session_ops);
 }
