@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
 // What the conformance tests share: a server that answers as the protocol
-// suites describe, ours or (PGPUSH_REFERENCE=1) the reference, and clients that
+// suites describe, ours or (PUSH_REFERENCE=1) the reference, and clients that
 // speak bytes.
 
 import { spawn } from 'node:child_process';
@@ -26,7 +26,7 @@ export async function freePort() {
 export async function startPeer(kind) {
   const port = await freePort();
   const build = process.env.PGPUSH_BUILDDIR ?? path.resolve(here, '../..');
-  const child = process.env.PGPUSH_REFERENCE
+  const child = process.env.PUSH_REFERENCE
     ? spawn(process.execPath, [path.join(here, 'reference.js'), kind, port])
     : spawn(path.join(build, 'tests', kind === 'engine' ? 'eioecho' : 'sioecho'), [port]);
   child.stderr.pipe(process.stderr);
@@ -48,7 +48,7 @@ export async function startPeer(kind) {
     stop: async () => {
       child.kill('SIGTERM');
       const [code] = await ended;
-      if (code !== 0 && !process.env.PGPUSH_REFERENCE)
+      if (code !== 0 && !process.env.PUSH_REFERENCE)
         throw new Error(`${kind} ended with status ${code}`);
     },
   };

@@ -4,7 +4,7 @@
 // "N passed, N failed".
 //
 // PGPUSH_BUILDDIR: where the daemon was built; the top of the tree by default.
-// PGPUSH_REFERENCE=1: the two conformance files against the reference server.
+// PUSH_REFERENCE=1: the two conformance files against the reference server.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
