@@ -290,7 +290,7 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 	if (w.resets && d->merged)
 		session_send(s, d->at(member_at(s)));
 	free(members);
-	presence_opened(s);
+	session_changed(s);
 	alive_begin(&cl->alive);
 	client_tick(s);
 }
