@@ -358,7 +358,8 @@ server_start(struct event_base *base, const struct config *config,
     const struct token_keys *keys, char *err, size_t errlen)
 {
 	const char	*pos = config->listen;
-	char		 address[ADDR_MAX];
+	char		 address[ADDR_MAX], where[512];
+	const char	*why;
 
 	cfg = config;
 	loop = base;
@@ -374,8 +375,10 @@ server_start(struct event_base *base, const struct config *config,
 	start_modules(keys);
 	while (config_list_next(&pos, address, sizeof(address)))
 		if (listener_add(address, cfg->reuse_port != 0) == -1) {
-			(void)snprintf(err, errlen, "listen: %s: %s", address,
-			    strerror(errno));
+			why = strerror(errno);
+			config_where(cfg, "listen", where, sizeof(where));
+			(void)snprintf(err, errlen, "%s: %s: %s", where,
+			    address, why);
 			return -1;
 		}
 	return 0;

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/config.h"
 #include "base/stats.h"
+#include "base/words.h"
 
 #define DIALECTS	"native sse post socketio"
 
@@ -146,7 +146,7 @@ stats_labels(enum stat s)
 
 	if (pos == NULL)
 		return 1;
-	while (config_list_next(&pos, word, sizeof(word)))
+	while (words_next(&pos, word, sizeof(word)))
 		n++;
 	return n;
 }
@@ -157,7 +157,7 @@ stats_label(enum stat s, size_t value, char *out, size_t size)
 	const char	*pos = families[s].values;
 
 	out[0] = '\0';
-	while (pos != NULL && config_list_next(&pos, out, size))
+	while (pos != NULL && words_next(&pos, out, size))
 		if (value-- == 0)
 			return;
 }

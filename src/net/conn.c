@@ -306,14 +306,20 @@ conn_send_frame(struct conn *c, uint8_t opcode, const uint8_t *p, size_t len)
 }
 
 static void
-conn_send_text(struct conn *c, char *text)
+conn_send_bytes(struct conn *c, const void *p, size_t len)
 {
-	struct frame	*f = frame_new(strlen(text));
+	struct frame	*f = frame_new(len);
 
-	memcpy(f->data, text, f->len);
-	free(text);
+	memcpy(f->data, p, len);
 	conn_queue(c, f, DUE_NOW);
 	frame_unref(f);
+}
+
+static void
+conn_send_text(struct conn *c, char *text)
+{
+	conn_send_bytes(c, text, strlen(text));
+	free(text);
 }
 
 /* Closing */
@@ -701,27 +707,38 @@ conn_peer(const struct conn *c, char out[ADDR_MAX])
 }
 
 void
-conn_respond(struct conn *c, int status, const char *headers,
-    const char *type, const char *body)
+conn_answer(struct conn *c, int status, const char *headers,
+    const char *type, const void *body, size_t len)
 {
 	char	*length;
+	bool	 empty = c->is_head || status == 204;
 
 	/* RFC 9110 section 15.3.5: 204 has no content, and says no length. */
 	length = status == 204 ? xstrdup("") : xasprintf("Content-Type: %s\r\n"
-	    "Content-Length: %zu\r\n", type, strlen(body) + 1);
+	    "Content-Length: %zu\r\n", type, len);
 	conn_send_text(c, xasprintf("HTTP/1.1 %d %s\r\n%s"
-	    "Cache-Control: no-store\r\nConnection: close\r\n%s%s\r\n%s%s",
+	    "Cache-Control: no-store\r\nConnection: close\r\n%s%s\r\n",
 	    status, http_reason(status), length,
 	    c->headers == NULL ? "" : c->headers,
-	    headers == NULL ? "" : headers,
-	    c->is_head || status == 204 ? "" : body,
-	    c->is_head || status == 204 ? "" : "\n"));
+	    headers == NULL ? "" : headers));
 	free(length);
+	if (!empty && len > 0)
+		conn_send_bytes(c, body, len);
 	/* Whoever answers at once need not be told of the end. */
 	if (c->state != CONN_WAITING)
 		c->ops = NULL;
 	conn_set_state(c, CONN_LINGER, "answered");
 	clock_start(&c->timer, c->limits->close_timeout_ms);
+}
+
+void
+conn_respond(struct conn *c, int status, const char *headers,
+    const char *type, const char *body)
+{
+	char	*line = xasprintf("%s\n", body);
+
+	conn_answer(c, status, headers, type, line, strlen(line));
+	free(line);
 }
 
 void

@@ -116,6 +116,10 @@ void	 conn_stream(struct conn *c, const char *type);
 void	 conn_respond(struct conn *c, int status, const char *headers,
 	    const char *type, const char *body);
 
+/* The same with a body of exactly these bytes. */
+void	 conn_answer(struct conn *c, int status, const char *headers,
+	    const char *type, const void *body, size_t len);
+
 /*
  * Accept the WebSocket handshake, which must have passed ws_handshake_check.
  * protocol is the subprotocol chosen, or NULL.
