@@ -293,7 +293,7 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 		session_send(s, d->at(member_at(s)));
 	free(members);
 	refusal_welcome(s, (unsigned int)n);
-	presence_opened(s);
+	session_changed(s);
 	alive_begin(&cl->alive);
 	client_tick(s);
 }
