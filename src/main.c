@@ -150,7 +150,7 @@ run(const struct config *cfg, const char *file, const struct token_keys *keys)
 		r = 1;
 	} else
 		(void)event_base_dispatch(base);
-	server_exit();
+	r |= server_exit();
 	log_info("msg=stopped signal=%d", end_signal);
 	event_free(tick_timer);
 	event_free(term);

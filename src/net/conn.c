@@ -894,6 +894,7 @@ conn_close_all(int code, const char *reason)
 
 	for (c = TAILQ_FIRST(&conns); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		conn_close(c, code, reason);
+		if (c->state != CONN_WAITING)
+			conn_close(c, code, reason);
 	}
 }

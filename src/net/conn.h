@@ -156,7 +156,8 @@ int64_t	 conn_silent_ms(const struct conn *c);
 /* Call ops->timer once, so many milliseconds from now; replaces the last. */
 void	 conn_set_timer(struct conn *c, int64_t timeout_ms);
 
-/* The same for every connection; a request unanswered is cut off. */
+/* The same for every connection but those whose request is being answered; a
+ * request that has not all arrived is cut off. */
 void	 conn_close_all(int code, const char *reason);
 
 /* Begin the close handshake (section 7.1.2); reason is cut at 123 bytes. */

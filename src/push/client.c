@@ -450,6 +450,14 @@ client_authenticate(struct session *s, const char *token, size_t len,
 	request_greet(request_new(s, REQUEST_GREET, cmd));
 }
 
+bool
+client_is_busy(const struct session *s)
+{
+	const struct client	*cl = client_of(s);
+
+	return cl != NULL && cl->requests > 0;
+}
+
 void
 client_token(struct session *s, const char *token, size_t len, int64_t since,
     const char *epoch, const char *rooms)

@@ -30,6 +30,9 @@ void	 client_init(struct event_base *base, const struct config *cfg,
 /* A session was made: its clock starts. */
 void	 client_open(struct session *s);
 
+/* Whether the database has been asked something for it and not answered. */
+bool	 client_is_busy(const struct session *s);
+
 /*
  * A token that came with the request, before any message; since and epoch as
  * in an auth command (-1 and NULL: none); rooms to enter at once, of which
