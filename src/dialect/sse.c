@@ -17,12 +17,16 @@
 #include "db/feed.h"
 #include "net/frame.h"
 #include "net/request.h"
+#include "base/config.h"
 #include "base/log.h"
 #include "dialect/proto.h"
 #include "dialect/sse.h"
 #include "base/text.h"
 #include "base/xmalloc.h"
 
+/* An EventSource dispatches these itself: a page must not take an event of a
+ * room for a broken connection. */
+#define OWN_EVENTS	"error open message"
 #define RETRY_MS	1000		/* what a stream begins with */
 #define TYPE		"text/event-stream"
 
@@ -64,6 +68,8 @@ wrap(const char *id, const char *prefix, const char *name,
 	char		*head;
 	struct frame	*f;
 
+	if (prefix[0] == '\0' && config_list_has(OWN_EVENTS, name))
+		prefix = "event:";
 	head = xasprintf("%sevent: %s%s\ndata: ", id, prefix, name);
 	n = strlen(head);
 	for (i = strlen(id); i + sizeof("\ndata: ") <= n; i++)
