@@ -158,5 +158,26 @@ def tls_on_plain(w):
     wait_for(lambda: lines(w, "TLS on a plain port"), "a line")
 
 
+@case
+def names_of_eventsource(w):
+    """over SSE, events that an EventSource dispatches itself have another name"""
+    with web.connect(w.daemon.port) as sock:
+        sock.sendall(("GET /events?room=open:own&token=%s HTTP/1.1\r\n"
+            "Host: x\r\n\r\n" % w.token("own")).encode())
+        text = b""
+        while b"pgpush:welcome" not in text:
+            text += sock.recv(65536)
+        for name in ("error", "open", "message", "errors"):
+            w.emit("open:own", name, {"n": name})
+        while b'"event":"errors"' not in text:
+            got = sock.recv(65536)
+            check(got, "the stream ended: %r" % text)
+            text += got
+    names = [x[7:] for x in text.decode().splitlines()
+        if x.startswith("event: ") and "pgpush:" not in x]
+    same(names, ["event:error", "event:open", "event:message", "errors"],
+        "names")
+
+
 if __name__ == "__main__":
     main()
