@@ -27,7 +27,7 @@ static const struct conn_limits	limits = { MESSAGE_MAX, 64 << 20, 10000,
 static void
 on_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
 {
-	struct frame	*f = conn_message(binary, p, len);
+	struct frame	*f = frame_message(binary ? WS_BINARY : WS_TEXT, p, len);
 
 	conn_send(c, f, false);
 	frame_unref(f);
