@@ -707,7 +707,7 @@ conn_peer(const struct conn *c, char out[ADDR_MAX])
 }
 
 void
-conn_answer(struct conn *c, int status, const char *headers,
+conn_respond_bytes(struct conn *c, int status, const char *headers,
     const char *type, const void *body, size_t len)
 {
 	char	*length;
@@ -737,7 +737,7 @@ conn_respond(struct conn *c, int status, const char *headers,
 {
 	char	*line = xasprintf("%s\n", body);
 
-	conn_answer(c, status, headers, type, line, strlen(line));
+	conn_respond_bytes(c, status, headers, type, line, strlen(line));
 	free(line);
 }
 

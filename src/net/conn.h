@@ -117,7 +117,7 @@ void	 conn_respond(struct conn *c, int status, const char *headers,
 	    const char *type, const char *body);
 
 /* The same with a body of exactly these bytes. */
-void	 conn_answer(struct conn *c, int status, const char *headers,
+void	 conn_respond_bytes(struct conn *c, int status, const char *headers,
 	    const char *type, const void *body, size_t len);
 
 /*
