@@ -41,6 +41,10 @@ static const struct setting settings[] = {
 	    100, HOUR, NULL },
 	{ "drain_timeout", KIND_TIME, AT(drain_timeout_ms), "10s",
 	    0, HOUR, NULL },
+	{ "shutdown_delay", KIND_TIME, AT(shutdown_delay_ms), "0s",
+	    0, HOUR, NULL },
+	{ "status_listen", KIND_ADDRESSES_OR_NONE, AT(status_listen), "",
+	    0, 0, NULL },
 	{ "max_rooms", KIND_NUMBER, AT(max_rooms), "100", 1, 100000, NULL },
 	{ "message_rate", KIND_NUMBER, AT(message_rate), "200",
 	    0, 1000000, NULL },
@@ -212,7 +216,7 @@ setting_is_text(const struct setting *s)
 {
 	return s->kind == KIND_TEXT || s->kind == KIND_SECRET ||
 	    s->kind == KIND_ORIGINS || s->kind == KIND_ADDRESSES ||
-	    s->kind == KIND_WORDS;
+	    s->kind == KIND_ADDRESSES_OR_NONE || s->kind == KIND_WORDS;
 }
 
 static void
@@ -233,6 +237,7 @@ setting_set(struct config *cfg, const struct setting *s, const char *value,
 	switch (s->kind) {
 	case KIND_ORIGINS:
 	case KIND_ADDRESSES:
+	case KIND_ADDRESSES_OR_NONE:
 	case KIND_WORDS:
 		if (!setting_list_ok(s, value))
 			return setting_refuse(s, value, at);

@@ -24,6 +24,8 @@ struct config {
 	int64_t		 auth_timeout_ms;
 	int64_t		 ping_interval_ms;
 	int64_t		 drain_timeout_ms;
+	int64_t		 shutdown_delay_ms;
+	char		*status_listen;		/* as listen; empty: none */
 	int64_t		 max_rooms;		/* of one session */
 	int64_t		 message_rate;		/* of one session, a second */
 	/* database */

@@ -29,6 +29,7 @@
 #include "base/xmalloc.h"
 #include "net/conn.h"
 #include "net/frame.h"
+#include "net/netlog.h"
 #include "net/outq.h"
 #include "net/sock.h"
 #include "net/ws.h"
@@ -97,6 +98,9 @@ struct conn {
 	size_t			  body_len;
 	struct wsread		  reader;
 
+	bool			  is_quiet;	/* the log need not know, or
+						 * knows already */
+	char			 *user;		/* owned; for the log, or NULL */
 	char			  peer[ADDR_MAX];
 };
 
@@ -137,11 +141,27 @@ conn_arm(struct conn *c)
 		    c->want_write);
 }
 
+/* Say once how it ended. */
 static void
-conn_tell_closed(struct conn *c, int code)
+conn_log_end(struct conn *c, int code, const char *why)
+{
+	struct netlog	who = { c->id, c->peer, c->user };
+
+	if (c->is_quiet)
+		return;
+	c->is_quiet = true;
+	if (c->state == CONN_HANDSHAKE || c->state == CONN_REQUEST)
+		netlog_mute(&who, strcmp(why, "peer hung up") == 0, why);
+	else
+		netlog_closed(&who, code, why);
+}
+
+static void
+conn_tell_closed(struct conn *c, int code, const char *why)
 {
 	const struct conn_ops	*ops = c->ops;
 
+	conn_log_end(c, code, why);
 	c->ops = NULL;
 	if (ops != NULL && ops->closed != NULL)
 		ops->closed(c, code);
@@ -153,7 +173,7 @@ conn_drop(struct conn *c, int code, const char *why)
 {
 	if (c->state == CONN_DEAD)
 		return;
-	conn_tell_closed(c, code);
+	conn_tell_closed(c, code, why);
 	conn_set_state(c, CONN_DEAD, why);
 	(void)evtimer_del(&c->timer);
 	sock_free(c->sock);
@@ -183,6 +203,7 @@ conn_free(struct conn *c)
 	free(c->in);
 	free(c->body);
 	free(c->headers);
+	free(c->user);
 	free(c);
 }
 
@@ -284,42 +305,36 @@ conn_write(struct conn *c)
 	conn_arm(c);
 }
 
-static struct frame *
-frame_make(uint8_t opcode, const uint8_t *p, size_t len)
-{
-	struct frame	*f = frame_new(ws_header_size(len) + len);
-	size_t		 n;
-
-	n = ws_header_write(f->data, opcode, len);
-	if (len > 0)
-		memcpy(f->data + n, p, len);
-	return f;
-}
-
 static void
 conn_send_frame(struct conn *c, uint8_t opcode, const uint8_t *p, size_t len)
 {
-	struct frame	*f = frame_make(opcode, p, len);
+	struct frame	*f = frame_message(opcode, p, len);
 
 	conn_queue(c, f, DUE_NOW);
 	frame_unref(f);
 }
 
-static void
-conn_send_bytes(struct conn *c, const void *p, size_t len)
+/* A text, which is freed, and what follows it. */
+static struct frame *
+frame_of(char *text, const void *body, size_t len)
 {
-	struct frame	*f = frame_new(len);
+	size_t		 n = strlen(text);
+	struct frame	*f = frame_new(n + len);
 
-	memcpy(f->data, p, len);
-	conn_queue(c, f, DUE_NOW);
-	frame_unref(f);
+	memcpy(f->data, text, n);
+	if (len > 0)
+		memcpy(f->data + n, body, len);
+	free(text);
+	return f;
 }
 
 static void
 conn_send_text(struct conn *c, char *text)
 {
-	conn_send_bytes(c, text, strlen(text));
-	free(text);
+	struct frame	*f = frame_of(text, NULL, 0);
+
+	conn_queue(c, f, DUE_NOW);
+	frame_unref(f);
 }
 
 /* Closing */
@@ -351,7 +366,7 @@ conn_begin_close(struct conn *c, enum conn_state state, int code,
 	conn_set_state(c, state, reason);
 	conn_arm(c);
 	clock_start(&c->timer, c->limits->close_timeout_ms);
-	conn_tell_closed(c, code);
+	conn_tell_closed(c, code, reason);
 }
 
 /* A stream ends with what is queued. */
@@ -362,7 +377,7 @@ conn_end_stream(struct conn *c, int code, const char *reason)
 	clock_start(&c->timer, c->limits->close_timeout_ms);
 	conn_mark_dirty(c, DUE_NOW);
 	conn_arm(c);
-	conn_tell_closed(c, code);
+	conn_tell_closed(c, code, reason);
 }
 
 /* The peer broke the protocol: nothing it sends can be trusted any more. */
@@ -707,28 +722,56 @@ conn_peer(const struct conn *c, char out[ADDR_MAX])
 }
 
 void
-conn_respond_bytes(struct conn *c, int status, const char *headers,
+conn_answer(struct conn *c, int status, const char *headers,
     const char *type, const void *body, size_t len)
 {
-	char	*length;
-	bool	 empty = c->is_head || status == 204;
+	struct frame	*f;
+	char		*length;
+	bool		 was_waiting = c->state == CONN_WAITING;
 
 	/* RFC 9110 section 15.3.5: 204 has no content, and says no length. */
 	length = status == 204 ? xstrdup("") : xasprintf("Content-Type: %s\r\n"
 	    "Content-Length: %zu\r\n", type, len);
-	conn_send_text(c, xasprintf("HTTP/1.1 %d %s\r\n%s"
+	f = frame_of(xasprintf("HTTP/1.1 %d %s\r\n%s"
 	    "Cache-Control: no-store\r\nConnection: close\r\n%s%s\r\n",
 	    status, http_reason(status), length,
 	    c->headers == NULL ? "" : c->headers,
-	    headers == NULL ? "" : headers));
+	    headers == NULL ? "" : headers), body,
+	    c->is_head || status == 204 ? 0 : len);
 	free(length);
-	if (!empty && len > 0)
-		conn_send_bytes(c, body, len);
-	/* Whoever answers at once need not be told of the end. */
-	if (c->state != CONN_WAITING)
-		c->ops = NULL;
+	conn_queue(c, f, DUE_NOW);
+	frame_unref(f);
+	if (status >= 400)
+		conn_refused(c, status, http_reason(status));
+	c->is_quiet = true;
 	conn_set_state(c, CONN_LINGER, "answered");
 	clock_start(&c->timer, c->limits->close_timeout_ms);
+	if (was_waiting)
+		conn_tell_closed(c, CLOSE_NORMAL, "answered");
+	c->ops = NULL;
+}
+
+void
+conn_refused(struct conn *c, int status, const char *why)
+{
+	struct netlog	who = { c->id, c->peer, c->user };
+
+	if (!c->is_quiet)
+		netlog_refused(&who, status, why);
+	c->is_quiet = true;
+}
+
+void
+conn_hush(struct conn *c)
+{
+	c->is_quiet = true;
+}
+
+void
+conn_set_user(struct conn *c, const char *user)
+{
+	free(c->user);
+	c->user = xstrdup(user);
 }
 
 void
@@ -737,7 +780,9 @@ conn_respond(struct conn *c, int status, const char *headers,
 {
 	char	*line = xasprintf("%s\n", body);
 
-	conn_respond_bytes(c, status, headers, type, line, strlen(line));
+	if (status >= 400 && strcmp(type, "text/plain") == 0)
+		conn_refused(c, status, body);
+	conn_answer(c, status, headers, type, line, strlen(line));
 	free(line);
 }
 
@@ -768,6 +813,7 @@ conn_stream(struct conn *c, const char *type)
 	    "Content-Type: %s\r\nCache-Control: no-store\r\n"
 	    "X-Accel-Buffering: no\r\nConnection: close\r\n%s\r\n", type,
 	    c->headers == NULL ? "" : c->headers));
+	c->out.bare = true;
 	conn_set_state(c, CONN_STREAM, "a stream");
 }
 
@@ -796,20 +842,10 @@ conn_send(struct conn *c, struct frame *f, bool is_late)
 		conn_queue(c, f, is_late ? DUE_LATE : DUE_NOW);
 }
 
-struct frame *
-conn_message(bool binary, const uint8_t *p, size_t len)
+bool
+conn_is_stream(const struct conn *c)
 {
-	return frame_make(binary ? WS_BINARY : WS_TEXT, p, len);
-}
-
-const uint8_t *
-conn_payload(const struct frame *f, size_t *len)
-{
-	/* Ours have no mask: RFC 6455 section 5.2. */
-	size_t	n = f->data[1] < 126 ? 2 : f->data[1] == 126 ? 4 : 10;
-
-	*len = f->len - n;
-	return f->data + n;
+	return c->out.bare;
 }
 
 void
@@ -858,6 +894,7 @@ conn_close_all(int code, const char *reason)
 
 	for (c = TAILQ_FIRST(&conns); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		conn_close(c, code, reason);
+		if (c->state != CONN_WAITING)
+			conn_close(c, code, reason);
 	}
 }

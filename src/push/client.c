@@ -31,6 +31,7 @@
 #include "push/presence.h"
 #include "push/rights.h"
 #include "push/room.h"
+#include "push/refusal.h"
 #include "push/session.h"
 #include "base/stats.h"
 #include "base/token.h"
@@ -72,6 +73,8 @@ enum client_state {
 
 struct client {
 	enum client_state	 state;
+	bool			 is_once;	/* here for one send alone: in
+						 * no room, on no list */
 	unsigned int		 joins;		/* under way */
 	unsigned int		 requests;	/* under way */
 	unsigned int		 nparked;
@@ -117,10 +120,11 @@ client_of(const struct session *s)
 }
 
 static void
-refuse(struct session *s, const char *ref, const char *code,
+refuse(struct session *s, struct reply_to *to, const char *code,
     const char *message)
 {
-	session_send(s, session_dialect(s)->error(ref, code, message));
+	refusal_log(s, code);
+	reply_send(s, to, session_dialect(s)->error(s, to, code, message));
 }
 
 /* Requests */
@@ -165,6 +169,17 @@ client_unpark(struct session *s)
 	}
 }
 
+/* A session for one send ends when nothing is left to do. */
+static void
+client_end_once(struct session *s)
+{
+	const struct client	*cl = client_of(s);
+
+	if (cl != NULL && cl->is_once && cl->state == CLIENT_LIVE &&
+	    cl->requests == 0 && TAILQ_EMPTY(&cl->parked))
+		client_close(s);
+}
+
 static void
 request_end(struct request *q)
 {
@@ -180,6 +195,7 @@ request_end(struct request *q)
 			member_drained(s);
 		client_unpark(s);
 	}
+	client_end_once(s);
 	command_free(&q->cmd);
 	free(q->room);
 	free(q);
@@ -204,10 +220,10 @@ too_many_rooms(struct session *s, size_t coming)
 
 /*
  * Put the session into a room that it may be in, and tell it: as the answer to
- * a join with that ref, or by itself if ref is NULL.
+ * a join, or by itself if to is NULL.
  */
 static void
-enter(struct session *s, const char *room, const char *ref, int64_t since,
+enter(struct session *s, const char *room, struct reply_to *to, int64_t since,
     const char *epoch)
 {
 	const struct dialect	*d = session_dialect(s);
@@ -217,8 +233,7 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 	int64_t			 id, kept;
 
 	if (new && too_many_rooms(s, 0)) {
-		refuse(s, ref == NULL ? "null" : ref, "too_many",
-		    "too many rooms");
+		refuse(s, to, "too_many", "too many rooms");
 		return;
 	}
 	if (new) {
@@ -238,8 +253,8 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 	}
 	id = m->behind || m->last > feed_position(feed) ? m->last :
 	    feed_position(feed);
-	session_send(s, ref == NULL ? d->put_in(room, id) :
-	    d->joined(ref, room, id));
+	reply_send(s, to, to == NULL ? d->put_in(s, room, id) :
+	    d->joined(s, to, room, id));
 	/* Who resumes in several rooms is served when he is in them all: so he
 	 * gets a happening of several once. */
 	if (new && (!m->behind || client_of(s)->joins <= 1))
@@ -283,14 +298,15 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 	cl->state = CLIENT_LIVE;
 	session_begin(s);
 	if (d->begin != NULL && session_conn(s) != NULL)
-		d->begin(session_conn(s));
-	session_send(s, d->welcome(&w));
+		d->begin(s);
+	session_send(s, d->welcome(s, &w));
 	for (i = 0; i < n; i++)
 		member_start(members[i]);
 	if (w.resets && d->merged)
-		session_send(s, d->at(member_at(s)));
+		session_send(s, d->at(s, member_at(s)));
 	free(members);
-	presence_opened(s);
+	refusal_welcome(s, (unsigned int)n);
+	session_changed(s);
 	alive_begin(&cl->alive);
 	client_tick(s);
 }
@@ -361,7 +377,7 @@ on_greeted(void *arg, const struct pg_result *res)
 	else if (forbidden_room(res) != NULL)
 		session_close(s, CLOSE_FORBIDDEN,
 		    "not allowed in one of the rooms");
-	else if (session_dialect(s)->is_brief)
+	else if (client_of(s)->is_once)
 		admit(s);
 	else {
 		rooms = xcalloc((size_t)pg_rows(res) + 1, sizeof(*rooms));
@@ -409,11 +425,10 @@ check_token(struct session *s, const char *token, size_t len, struct token *t)
 	    &reason) == 0)
 		return 0;
 	stats_add_to(STAT_REFUSED, REFUSED_TOKEN, 1);
-	if (session_conn(s) != NULL)
-		log_limited(LOG_TOKEN, LOG_LEVEL_INFO,
-		    "conn=%" PRIu64 " msg=\"token refused\" reason=%s",
-		    conn_id(session_conn(s)), log_quote(reason,
-		    strlen(reason)));
+	log_limited(LOG_TOKEN, LOG_LEVEL_INFO,
+	    "conn=%" PRIu64 " address=%s msg=\"token refused\" reason=%s",
+	    session_conn(s) == NULL ? 0 : conn_id(session_conn(s)),
+	    session_address(s), log_quote(reason, strlen(reason)));
 	return -1;
 }
 
@@ -428,9 +443,19 @@ client_authenticate(struct session *s, const char *token, size_t len,
 		return;
 	}
 	session_identify(s, t.user, t.claims, t.exp);
+	if (session_conn(s) != NULL)
+		conn_set_user(session_conn(s), t.user);
 	token_free(&t);
 	client_of(s)->state = CLIENT_GREETING;
 	request_greet(request_new(s, REQUEST_GREET, cmd));
+}
+
+bool
+client_is_busy(const struct session *s)
+{
+	const struct client	*cl = client_of(s);
+
+	return cl != NULL && cl->requests > 0;
 }
 
 void
@@ -454,7 +479,7 @@ command_refresh(struct session *s, struct command *cmd)
 	struct token	t;
 
 	if (check_token(s, cmd->token, strlen(cmd->token), &t) == -1) {
-		refuse(s, cmd->ref, "unauthorized", "bad token");
+		refuse(s, &cmd->to, "unauthorized", "bad token");
 		return;
 	}
 	if (strcmp(t.user, session_user(s)) != 0)
@@ -462,8 +487,8 @@ command_refresh(struct session *s, struct command *cmd)
 	else {
 		session_identify(s, t.user, t.claims, t.exp);
 		alive_renew(&client_of(s)->alive);
-		session_send(s, session_dialect(s)->reply_auth(cmd->ref,
-		    t.exp));
+		reply_send(s, &cmd->to, session_dialect(s)->reply_auth(s,
+		    &cmd->to, t.exp));
 		client_tick(s);
 	}
 	token_free(&t);
@@ -488,12 +513,12 @@ on_authorized(void *arg, const struct pg_result *res)
 		return;
 	}
 	if (!pg_ok(res))
-		refuse(s, q->cmd.ref, "unavailable", "no database");
+		refuse(s, &q->cmd.to, "unavailable", "no database");
 	else if (!pg_true(res, 0, 0))
-		refuse(s, q->cmd.ref, "forbidden", "not allowed in this room");
+		refuse(s, &q->cmd.to, "forbidden", "not allowed in this room");
 	else {
 		grant_add(&client_of(s)->grants, "", q->cmd.room, NULL);
-		enter(s, q->cmd.room, q->cmd.ref, q->cmd.since, q->cmd.epoch);
+		enter(s, q->cmd.room, &q->cmd.to, q->cmd.since, q->cmd.epoch);
 	}
 	request_end(q);
 }
@@ -507,7 +532,7 @@ request_join(struct request *q)
 
 	rights_ask(&q->rights, q->session);
 	if (pg_send(query, &authorize_stmt, params, on_authorized, q) == -1) {
-		refuse(s, q->cmd.ref, "unavailable", "no database");
+		refuse(s, &q->cmd.to, "unavailable", "no database");
 		request_end(q);
 	}
 	free(ctx);
@@ -520,12 +545,12 @@ command_join(struct session *s, struct command *cmd)
 
 	if (room_member(cmd->room, s) != NULL ||
 	    grant_find(&client_of(s)->grants, "", cmd->room) != NULL) {
-		enter(s, cmd->room, cmd->ref, cmd->since, cmd->epoch);
+		enter(s, cmd->room, &cmd->to, cmd->since, cmd->epoch);
 		return;
 	}
 	/* Those under way count too, or one client could queue any number. */
 	if (too_many_rooms(s, client_of(s)->joins)) {
-		refuse(s, cmd->ref, "too_many", "too many rooms");
+		refuse(s, &cmd->to, "too_many", "too many rooms");
 		return;
 	}
 	q = request_new(s, REQUEST_JOIN, cmd);
@@ -541,7 +566,7 @@ apply_rooms(struct session *s, const struct answer *a, const struct request *q)
 	const struct dialect	*d = session_dialect(s);
 	size_t			 i;
 
-	if (d->is_brief)
+	if (client_of(s)->is_once)
 		return;
 	for (i = 0; i < a->njoin; i++)
 		if (!room_name_ok(a->join[i]))
@@ -554,13 +579,13 @@ apply_rooms(struct session *s, const struct answer *a, const struct request *q)
 		if (room_member(a->leave[i], s) == NULL)
 			continue;
 		leave(s, a->leave[i]);
-		session_send(s, d->left(a->leave[i], "left"));
+		session_send(s, d->left(s, a->leave[i], "left"));
 	}
 }
 
 /* q: whose answer it is; NULL if it has been kept, as a grant. */
 static void
-apply_answer(struct session *s, const struct answer *a, const char *ref,
+apply_answer(struct session *s, const struct answer *a, struct reply_to *to,
     const struct request *q)
 {
 	const struct dialect	*d = session_dialect(s);
@@ -568,11 +593,11 @@ apply_answer(struct session *s, const struct answer *a, const char *ref,
 
 	apply_rooms(s, a, q);
 	for (i = 0; i < a->nemits; i++)
-		session_send(s, d->emit(a->emits[i].event, a->emits[i].data));
+		session_send(s, d->emit(s, a->emits[i].event, a->emits[i].data));
 	if (a->code != NULL)
-		refuse(s, ref, a->code, a->message);
+		refuse(s, to, a->code, a->message);
 	else
-		session_send(s, d->reply_send(ref, a->reply));
+		reply_send(s, to, d->reply_send(s, to, a->reply));
 }
 
 /* Whether the answer of a join is about rights that changed meanwhile. */
@@ -597,20 +622,20 @@ on_handled(void *arg, const char *json)
 		return;
 	}
 	if (json == NULL)
-		refuse(s, q->cmd.ref, "unavailable", "no database");
+		refuse(s, &q->cmd.to, "unavailable", "no database");
 	else if (answer_parse(&a, json) == -1) {
 		log_limited(LOG_ANSWER, LOG_LEVEL_WARNING,
 		    "msg=\"malformed answer\" event=%s answer=%s",
 		    log_quote(q->cmd.event, strlen(q->cmd.event)),
 		    log_quote(json, strlen(json)));
-		refuse(s, q->cmd.ref, "internal", "internal error");
+		refuse(s, &q->cmd.to, "internal", "internal error");
 		answer_free(&a);
 	} else if (q->is_join && answer_is_void(q, &a)) {
 		answer_free(&a);
 		request_send(q);
 		return;
 	} else {
-		apply_answer(s, &a, q->cmd.ref, q);
+		apply_answer(s, &a, &q->cmd.to, q);
 		if (q->is_join && h != NULL && a.code == NULL &&
 		    q->room != NULL)
 			grant_add(&client_of(s)->grants, q->cmd.event, q->room, &a);
@@ -625,7 +650,7 @@ request_send(struct request *q)
 	rights_ask(&q->rights, q->session);
 	if (handler_call(q->session, q->cmd.event, q->room, q->cmd.data,
 	    q->cmd.key, on_handled, q) == -1) {
-		refuse(q->session, q->cmd.ref, "unavailable", "no database");
+		refuse(q->session, &q->cmd.to, "unavailable", "no database");
 		request_end(q);
 	}
 }
@@ -652,12 +677,12 @@ send_room(struct session *s, const struct handler *h, struct command *cmd,
 		if (!h->member)
 			return 0;
 		message = xasprintf("data does not give the room %s", h->room);
-		refuse(s, cmd->ref, "bad_request", message);
+		refuse(s, &cmd->to, "bad_request", message);
 		free(message);
 		return -1;
 	}
 	if (cmd->room != NULL && strcmp(cmd->room, room) != 0) {
-		refuse(s, cmd->ref, "bad_request",
+		refuse(s, &cmd->to, "bad_request",
 		    "room and data name different rooms");
 		return -1;
 	}
@@ -684,9 +709,9 @@ on_allowed(void *arg, const struct pg_result *res)
 		return;
 	}
 	if (!pg_ok(res))
-		refuse(s, q->cmd.ref, "unavailable", "no database");
+		refuse(s, &q->cmd.to, "unavailable", "no database");
 	else
-		refuse(s, q->cmd.ref, "forbidden", "not allowed in this room");
+		refuse(s, &q->cmd.to, "forbidden", "not allowed in this room");
 	request_end(q);
 }
 
@@ -700,7 +725,7 @@ request_allow(struct session *s, struct command *cmd, const char *room)
 	q->room = xstrdup(room);
 	rights_ask(&q->rights, q->session);
 	if (pg_send(query, &authorize_stmt, params, on_allowed, q) == -1) {
-		refuse(s, q->cmd.ref, "unavailable", "no database");
+		refuse(s, &q->cmd.to, "unavailable", "no database");
 		request_end(q);
 	}
 	free(ctx);
@@ -727,11 +752,11 @@ command_send(struct session *s, struct command *cmd)
 	struct request		*q;
 
 	if (!handler_is_up()) {
-		refuse(s, cmd->ref, "unavailable", "no database");
+		refuse(s, &cmd->to, "unavailable", "no database");
 		return;
 	}
 	if (client_of(s)->requests >= REQUESTS_MAX) {
-		refuse(s, cmd->ref, "too_many", "too many commands waiting");
+		refuse(s, &cmd->to, "too_many", "too many commands waiting");
 		return;
 	}
 	if (handler_is_loading()) {
@@ -740,26 +765,26 @@ command_send(struct session *s, struct command *cmd)
 	}
 	h = handler_find(cmd->event);
 	if (h == NULL || strcmp(cmd->event, "disconnect") == 0) {
-		refuse(s, cmd->ref, "not_found", "no such event");
+		refuse(s, &cmd->to, "not_found", "no such event");
 		return;
 	}
 	if (send_room(s, h, cmd, room) == -1)
 		return;
 	if (h->member && room[0] == '\0') {
-		refuse(s, cmd->ref, "bad_request", "room is missing");
+		refuse(s, &cmd->to, "bad_request", "room is missing");
 		return;
 	}
-	if (h->member && session_dialect(s)->is_brief) {
+	if (h->member && client_of(s)->is_once) {
 		request_allow(s, cmd, room);
 		return;
 	}
 	if (h->member && room_member(room, s) == NULL) {
-		refuse(s, cmd->ref, "forbidden", "not a member of this room");
+		refuse(s, &cmd->to, "forbidden", "not a member of this room");
 		return;
 	}
 	if (h->grant && (g = grant_find(&client_of(s)->grants, cmd->event, room)) !=
 	    NULL) {
-		apply_answer(s, &g->answer, cmd->ref, NULL);
+		apply_answer(s, &g->answer, &cmd->to, NULL);
 		return;
 	}
 	q = request_new(s, REQUEST_SEND, cmd);
@@ -797,7 +822,8 @@ static void
 command_leave(struct session *s, struct command *cmd)
 {
 	leave(s, cmd->room);
-	session_send(s, session_dialect(s)->reply_leave(cmd->ref, cmd->room));
+	reply_send(s, &cmd->to, session_dialect(s)->reply_leave(s, &cmd->to,
+	    cmd->room));
 }
 
 static void
@@ -805,7 +831,7 @@ command_bad(struct session *s, struct command *cmd)
 {
 	char	*message = xasprintf("bad or missing field: %s", cmd->wrong);
 
-	refuse(s, cmd->ref, "bad_request", message);
+	refuse(s, &cmd->to, "bad_request", message);
 	free(message);
 }
 
@@ -813,9 +839,9 @@ command_bad(struct session *s, struct command *cmd)
 static void
 command_do(struct session *s, struct command *cmd)
 {
-	if (session_dialect(s)->is_brief && cmd->type != COMMAND_SEND &&
+	if (client_of(s)->is_once && cmd->type != COMMAND_SEND &&
 	    cmd->type != COMMAND_BAD) {
-		refuse(s, cmd->ref, "bad_request", "only a send goes without "
+		refuse(s, &cmd->to, "bad_request", "only a send goes without "
 		    "the session of a stream");
 		return;
 	}
@@ -833,8 +859,8 @@ command_do(struct session *s, struct command *cmd)
 		command_send(s, cmd);
 		break;
 	case COMMAND_PING:
-		session_send(s, session_dialect(s)->reply_ping(cmd->ref,
-		    member_at(s)));
+		reply_send(s, &cmd->to, session_dialect(s)->reply_ping(s,
+		    &cmd->to, member_at(s)));
 		break;
 	case COMMAND_BAD:
 		command_bad(s, cmd);
@@ -867,7 +893,7 @@ command_park(struct session *s, struct command *cmd)
 	struct parked	*p;
 
 	if (cl->nparked >= PARKED_MAX) {
-		refuse(s, cmd->ref, "too_many", "too many commands waiting");
+		refuse(s, &cmd->to, "too_many", "too many commands waiting");
 		return;
 	}
 	p = xcalloc(1, sizeof(*p));
@@ -898,12 +924,12 @@ client_over_rate(struct client *cl)
 
 /* Who does not stop when told to is sent away. */
 static bool
-command_is_too_fast(struct session *s, const struct command *cmd)
+command_is_too_fast(struct session *s, struct command *cmd)
 {
 	int64_t	bursts = client_over_rate(client_of(s));
 
 	if (bursts == 1)
-		refuse(s, cmd->ref, "rate_limited", "too many messages");
+		refuse(s, &cmd->to, "rate_limited", "too many messages");
 	else if (bursts > 1)
 		session_close(s, CLOSE_POLICY, "too many messages");
 	return bursts > 0;
@@ -947,7 +973,7 @@ client_tick(struct session *s)
 
 	if (cl->state != CLIENT_LIVE)
 		session_close(s, CLOSE_AUTH_TIMEOUT, "no auth in time");
-	else if (session_dialect(s)->is_brief)
+	else if (cl->is_once)
 		session_close(s, CLOSE_TRY_LATER, "no answer in time");
 	else
 		alive_tick(&cl->alive, s);
@@ -964,6 +990,19 @@ client_open(struct session *s)
 	grants_init(&cl->grants, (unsigned int)cfg->max_rooms);
 	session_set_data(s, cl);
 	session_set_timer(s, cfg->auth_timeout_ms);
+}
+
+void
+client_once(struct conn *c, const struct dialect *d, const char *token,
+    size_t len, struct command *cmd)
+{
+	struct session	*s = session_new(c, d);
+
+	session_detach(s);
+	client_open(s);
+	client_of(s)->is_once = true;
+	command_park(s, cmd);
+	client_token(s, token, len, -1, NULL, NULL);
 }
 
 static void
@@ -991,20 +1030,21 @@ tell_disconnect(struct session *s)
 	free(data);
 }
 
-void
-client_close(struct session *s)
+/* End it; commands that wait are dropped, with the code it was closed with. */
+static void
+client_end(struct session *s, int code, const char *reason)
 {
 	struct client	*cl = client_of(s);
 	struct parked	*p;
 
-	if (cl->state == CLIENT_LIVE && !session_dialect(s)->is_brief) {
+	if (cl->state == CLIENT_LIVE && !cl->is_once) {
 		tell_disconnect(s);
 		presence_closed(s);
 	}
 	member_leave_all(s);
 	while ((p = TAILQ_FIRST(&cl->parked)) != NULL) {
 		TAILQ_REMOVE(&cl->parked, p, entry);
-		command_free(&p->cmd);
+		command_drop(&p->cmd, code, reason);
 		free(p);
 	}
 	grants_clear(&cl->grants);
@@ -1012,6 +1052,12 @@ client_close(struct session *s)
 	free(cl);
 	session_end(s);
 	session_unref(s);
+}
+
+void
+client_close(struct session *s)
+{
+	client_end(s, 0, "");
 }
 
 void
@@ -1072,7 +1118,7 @@ client_config(void)
 	handler_reload();
 }
 
-static const struct session_ops session_ops = { client_tick, client_close };
+static const struct session_ops session_ops = { client_tick, client_end };
 
 void
 client_init(struct event_base *base, const struct config *config,

@@ -15,6 +15,7 @@
 struct command;
 struct config;
 struct conn;
+struct dialect;
 struct event_base;
 struct feed;
 struct pg;
@@ -29,6 +30,9 @@ void	 client_init(struct event_base *base, const struct config *cfg,
 /* A session was made: its clock starts. */
 void	 client_open(struct session *s);
 
+/* Whether the database has been asked something for it and not answered. */
+bool	 client_is_busy(const struct session *s);
+
 /*
  * A token that came with the request, before any message; since and epoch as
  * in an auth command (-1 and NULL: none); rooms to enter at once, of which
@@ -37,8 +41,18 @@ void	 client_open(struct session *s);
 void	 client_token(struct session *s, const char *token, size_t len,
 	    int64_t since, const char *epoch, const char *rooms);
 
-/* A command; it is taken apart. */
+/* A command, of which everything is taken over. */
 void	 client_command(struct session *s, struct command *cmd);
+
+/*
+ * Do one send with the rights of a token, for a client without a session: its
+ * user must exist, and be one who may enter the room that the send needs.  The
+ * rooms of the answer are passed over.  The command's reply target hears of
+ * the reply, or of the close code that stands for none.  c is the connection
+ * that brought it, which need not last.
+ */
+void	 client_once(struct conn *c, const struct dialect *d,
+	    const char *token, size_t len, struct command *cmd);
 
 /*
  * Its connection has ended.  The session ends with it, unless its dialect lets

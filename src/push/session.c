@@ -41,6 +41,7 @@ struct piece {
 
 struct session {
 	TAILQ_ENTRY(session)	 entry;		/* on sessions if listed */
+	TAILQ_ENTRY(session)	 by_change;	/* on changes if changed */
 	struct link		 by_id;		/* the same */
 	struct link		 by_user;
 	struct session_members	 members;
@@ -64,10 +65,14 @@ struct session {
 	bool			 listed;
 	bool			 ended;
 	bool			 full;		/* of output that waits */
+	bool			 changed;	/* its row is out of date */
+	bool			 stored;	/* it has a row */
 	char			 id[SESSION_ID_LEN + 1];
 };
 
 struct session_list	sessions = TAILQ_HEAD_INITIALIZER(sessions);
+static struct session_list	changes = TAILQ_HEAD_INITIALIZER(changes);
+static void		(*on_changed)(void);
 static struct table	ids;
 static struct table	users;
 static struct event_base		*loop;
@@ -238,6 +243,9 @@ session_silent_ms(const struct session *s)
 void
 session_end(struct session *s)
 {
+	if (s->changed)
+		TAILQ_REMOVE(&changes, s, by_change);
+	s->changed = false;
 	if (s->listed) {
 		TAILQ_REMOVE(&sessions, s, entry);
 		table_remove(&ids, &s->by_id);
@@ -250,6 +258,51 @@ session_end(struct session *s)
 	if (s->timer != NULL)
 		event_free(s->timer);
 	s->timer = NULL;
+}
+
+/* Its row in the database */
+
+void
+session_on_changed(void (*hook)(void))
+{
+	on_changed = hook;
+}
+
+void
+session_changed(struct session *s)
+{
+	bool	first = TAILQ_EMPTY(&changes);
+
+	if (s->changed || !s->listed)
+		return;
+	s->changed = true;
+	TAILQ_INSERT_TAIL(&changes, s, by_change);
+	if (first && on_changed != NULL)
+		on_changed();
+}
+
+struct session *
+session_take_changed(void)
+{
+	struct session	*s = TAILQ_FIRST(&changes);
+
+	if (s != NULL) {
+		TAILQ_REMOVE(&changes, s, by_change);
+		s->changed = false;
+	}
+	return s;
+}
+
+bool
+session_is_stored(const struct session *s)
+{
+	return s->stored;
+}
+
+void
+session_set_stored(struct session *s, bool stored)
+{
+	s->stored = stored;
 }
 
 bool
@@ -424,14 +477,14 @@ void
 session_close(struct session *s, int code, const char *reason)
 {
 	if (s->conn != NULL) {
-		s->dialect->end(s->conn, code, reason);
+		s->dialect->end(s, code, reason);
 		return;
 	}
 	if (s->ended)
 		return;
 	if (s->dialect->gone != NULL)
 		s->dialect->gone(s, code, reason);
-	ops->closed(s);
+	ops->closed(s, code, reason);
 }
 
 void
@@ -445,34 +498,52 @@ session_send(struct session *s, struct frame *f)
 static struct frame *
 entry_frame(struct entry *e, const struct dialect *d)
 {
-	struct frame	**f = &e->frames[d->id];
+	struct frame	*f = frame_find(e->frames, d);
 
-	if (*f == NULL)
-		*f = d->event(e);
-	return *f;
+	if (f == NULL) {
+		f = d->event(d, e);
+		frame_keep(&e->frames, f, d);
+	}
+	return f;
 }
 
 void
 session_send_entry(struct session *s, struct entry *e, bool is_late)
 {
-	stats_add_to(STAT_DELIVERED, s->dialect->id, 1);
+	stats_add_to(STAT_DELIVERED, s->dialect->label, 1);
 	session_put(s, frame_ref(entry_frame(e, s->dialect)), is_late);
+}
+
+/* The run as one piece for that kind of carrier; the run's reference. */
+static struct frame *
+run_frame(struct run *run, const struct dialect *d, bool is_stream)
+{
+	struct frame	*f = frame_find(run->frames[is_stream], d),
+			*each[RUN_MAX];
+	size_t		 i;
+
+	if (f == NULL) {
+		for (i = 0; i < run->n; i++)
+			each[i] = entry_frame(run->entries[i], d);
+		f = frame_join(each, run->n, !is_stream);
+		frame_keep(&run->frames[is_stream], f, d);
+	}
+	return f;
 }
 
 void
 session_send_run(struct session *s, struct run *run, bool is_late)
 {
-	struct frame	**f = &run->frames[s->dialect->id],
-			 *each[RUN_MAX];
-	size_t		  i;
+	size_t	i;
 
-	if (*f == NULL) {
+	if (s->conn == NULL) {
 		for (i = 0; i < run->n; i++)
-			each[i] = entry_frame(run->entries[i], s->dialect);
-		*f = frame_join(each, run->n);
+			session_send_entry(s, run->entries[i], is_late);
+		return;
 	}
-	stats_add_to(STAT_DELIVERED, s->dialect->id, (int64_t)run->n);
-	session_put(s, frame_ref(*f), is_late);
+	stats_add_to(STAT_DELIVERED, s->dialect->label, (int64_t)run->n);
+	session_put(s, frame_ref(run_frame(run, s->dialect,
+	    conn_is_stream(s->conn))), is_late);
 }
 
 bool
