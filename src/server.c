@@ -34,6 +34,7 @@
 #include "push/hub.h"
 #include "push/member.h"
 #include "push/presence.h"
+#include "push/recovery.h"
 #include "push/session.h"
 #include "server.h"
 
@@ -278,6 +279,7 @@ on_query_up(void *arg)
 	(void)arg;
 	feed_vet(feed, query);
 	presence_renew();
+	recovery_up();
 }
 
 static const struct pg_ops query_ops = { on_query_up, NULL, NULL };
@@ -320,6 +322,7 @@ static bool
 drained(void)
 {
 	return TAILQ_EMPTY(&sessions) && handler_is_idle() &&
+	    recovery_is_idle() &&
 	    pg_outstanding(query) == 0;
 }
 
@@ -383,12 +386,18 @@ server_drain(void)
 int
 server_exit(void)
 {
+	const struct endpoint	*e;
+
 	listener_stop(NULL);
+	for (e = endpoints; e->routes != NULL; e++)
+		if (e->exit != NULL)
+			e->exit();
 	conn_exit();
 	feed_free(feed);
 	pg_free(query);
 	handler_exit();
 	presence_exit();
+	recovery_exit();
 	member_exit();
 	event_free(drain_timer);
 	event_free(watch_timer);
@@ -451,6 +460,7 @@ start_modules(const struct token_keys *keys)
 	hub_init(cfg, &hub_ops);
 	handler_init(loop, cfg, feed, client_loaded);
 	presence_init(loop, query, node);
+	recovery_init(loop, cfg, query, node);
 	client_init(loop, cfg, feed, query, keys);
 	request_init(cfg);
 	start_endpoints(keys);

@@ -64,13 +64,13 @@ asked_refuse(struct conn *c, const struct asked *a, enum asked_error error)
 	char		*body;
 
 	if (a->is_upgrade) {
-		conn_respond_bytes(c, status, NULL, "text/html", message,
+		conn_answer(c, status, NULL, "text/html", message,
 		    strlen(message));
 		return;
 	}
 	body = xasprintf("{\"code\":%d,\"message\":\"%s\"}", (int)error,
 	    message);
-	conn_respond_bytes(c, status, NULL, "application/json", body,
+	conn_answer(c, status, NULL, "application/json", body,
 	    strlen(body));
 	free(body);
 }

@@ -160,7 +160,7 @@ answer_poll(struct engine *e, const void *p, size_t len)
 	if (c == NULL)
 		return;
 	conn_own(c, NULL, NULL);
-	conn_respond_bytes(c, 200, NULL, PACKET_TYPE, p, len);
+	conn_answer(c, 200, NULL, PACKET_TYPE, p, len);
 }
 
 /*
@@ -572,7 +572,7 @@ open_engine(struct conn *c, const struct http_request *req,
 		ops->carried(e);
 	} else {
 		ops->open(e, c, req);
-		conn_respond_bytes(c, 200, NULL, PACKET_TYPE, text,
+		conn_answer(c, 200, NULL, PACKET_TYPE, text,
 		    strlen(text));
 	}
 	free(text);
@@ -623,7 +623,7 @@ serve_post(struct engine *e, struct conn *c, const struct http_request *req,
 		engine_end(e, "1", CLOSE_BAD_FRAME, "no packet");
 		return;
 	}
-	conn_respond_bytes(c, 200, NULL, "text/html", "ok", 2);
+	conn_answer(c, 200, NULL, "text/html", "ok", 2);
 	engine_heard(e);
 }
 

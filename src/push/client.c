@@ -304,6 +304,8 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 		member_start(members[i]);
 	if (w.resets && d->merged)
 		session_send(s, d->at(s, member_at(s)));
+	if (d->live != NULL && !member_is_behind(s))
+		d->live(s);
 	free(members);
 	refusal_welcome(s, (unsigned int)n);
 	session_changed(s);
