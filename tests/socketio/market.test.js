@@ -305,3 +305,14 @@ test('order_message and dispute_message from a client do nothing', async () => {
   await nothing(socket, CLIENT, 'error');
   assert.deepEqual(all(socket, 'order_message'), []);
 });
+
+test('what comes between a leave and a rejoin is not lost', async () => {
+  const socket = await inOrder(CLIENT);
+  await ask(socket, 'leave_order_chat', { orderId: ORDER });
+  await w.emit(`order:${ORDER}`, 'between', {});
+  await w.emit(`user:${CLIENT}`, 'end', {});
+  await heard(socket, 'end');
+  assert.deepEqual(all(socket, 'between'), []);
+  socket.emit('join_order_chat', { orderId: ORDER });
+  await heard(socket, 'between');
+});

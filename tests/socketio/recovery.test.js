@@ -35,6 +35,7 @@ const numbers = (socket) => all(socket, 'n').map((d) => d.n);
 
 for (const transports of TRANSPORTS)
   test(`${transports}: what was missed comes before connect, in order, once`, async () => {
+    const witness = await w.client(CLIENT);
     const socket = await inOrder(CLIENT, { transports });
     const { id } = socket;
     await count(`order:${ORDER}`, 0, 2);
@@ -44,6 +45,7 @@ for (const transports of TRANSPORTS)
     await heard(socket, 'disconnect');
     await count(`order:${ORDER}`, 3, 5);
     await count(`user:${CLIENT}`, 6, 7);
+    await until(() => numbers(witness).includes(7), 'the daemon has them');
     socket.io.reconnection(true);
     socket.connect();
     await back(socket);
@@ -68,6 +70,7 @@ test('without any event before the cut it recovers too', async () => {
   socket.connect();
   await back(socket);
   assert.equal(socket.recovered, true);
+  await heard(socket, 'n', 2);
   assert.deepEqual(numbers(socket), [0, 1]);
 });
 
@@ -178,6 +181,8 @@ test('more than recovery_max events, or an offset below the floor: afresh', asyn
   const own = await makeWorld({ kind: 'market', settings: { recovery_max: '5' } });
   const socket = open(own, { auth: { token: await own.token(CLIENT) } });
   await heard(socket, 'connect');
+  const witness = await own.client(CLIENT);
+  let seen = 0;
   const miss = async (n) => {
     socket.io.reconnection(false);
     cut(socket);
@@ -185,6 +190,8 @@ test('more than recovery_max events, or an offset below the floor: afresh', asyn
     await until(() => !socket.connected);
     await own.sql(`SELECT pgpush.emit(%s, 'n', jsonb_build_object('n', n))
       FROM generate_series(1, %s) n`, `user:${CLIENT}`, n);
+    seen += n;
+    await until(() => numbers(witness).length === seen, 'the daemon has them');
     socket.connect();
     await back(socket, cuts + 1);
   };
