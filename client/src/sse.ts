@@ -143,7 +143,11 @@ async function refused(
   if (response.status === 401) end(UNAUTHORIZED, reason);
   // Without our kind of error it is a proxy's.
   else if (response.status === 403 && error) end(FORBIDDEN, reason);
-  else end(LOST, reason);
+  // A page that is none of the daemon's; it is away if the status is 5xx.
+  else if (error || response.status >= 500) end(LOST, reason);
+  else
+    end(LOST, `${response.url} answered ${response.status} ${
+      response.headers.get('Content-Type') ?? ''}`);
 }
 
 /** Feed it text, cut anywhere; it calls back for each frame. */
