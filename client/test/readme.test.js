@@ -169,6 +169,8 @@ test('the examples for React name what there is', async () => {
       external: ['react', 'react/jsx-runtime'],
       alias: {
         'pgpush/react/style.css': here('../dist/react/style.css'),
+        'pgpush/market/style.css': here('../dist/market/style.css'),
+        'pgpush/market': here('../dist/market/index.js'),
         'pgpush/react': here('../dist/react/index.js'),
       },
     });

@@ -9,8 +9,8 @@ import { createRoot } from 'react-dom/client';
 import {
   CallPanel, DisputeChat, NotificationBell, OrderChat, PushProvider, makeApi,
   useDisputes,
-} from 'pgpush/react';
-import 'pgpush/react/style.css';
+} from 'pgpush/market';
+import 'pgpush/market/style.css';
 
 window.opened = [];
 window.heard = [];

@@ -5,8 +5,8 @@
 
 import { useEffect, useMemo } from 'react';
 import { PushError, type Client, type Handler, type Room } from '../types.js';
-import { useLatest } from './latest.js';
-import { isUp, usePush, useStatus } from './provider.js';
+import { useLatest } from '../react/latest.js';
+import { isUp, usePush, useStatus } from '../react/provider.js';
 
 type Callback = (data: any) => void;
 /** Gives back what takes the callback off again. */

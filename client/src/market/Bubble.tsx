@@ -4,7 +4,7 @@
 import { memo, useRef, useState, type ReactNode } from 'react';
 import type { Attachment, Role } from './api.js';
 import { Icon } from './icons.js';
-import { useEarlyEffect } from './latest.js';
+import { useEarlyEffect } from '../react/latest.js';
 import type { Bubble as Shown } from './store.js';
 import { clock, textsOf, wordsOf, type Locale } from './texts.js';
 import { useAway } from './useAway.js';

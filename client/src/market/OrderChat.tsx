@@ -4,7 +4,7 @@
 import type { ReactNode } from 'react';
 import type { OrderApi, Person } from './api.js';
 import { Chat } from './Chat.js';
-import { usePush } from './provider.js';
+import { usePush } from '../react/provider.js';
 import type { Locale } from './texts.js';
 
 export interface OrderChatProps {

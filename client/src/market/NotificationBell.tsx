@@ -6,7 +6,7 @@ import type { NotificationApi } from './api.js';
 import { Icon } from './icons.js';
 import { textsOf, whenText, type Locale } from './texts.js';
 import { useAway } from './useAway.js';
-import { useNotifications, type Notification } from './useNotifications.js';
+import { useNotifications, type Notification } from '../react/useNotifications.js';
 
 export interface NotificationBellProps {
   api: NotificationApi;

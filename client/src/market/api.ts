@@ -2,7 +2,7 @@
 // What the components want from the application's own API, and how the demo's
 // API does it.
 
-import type { Notification } from './useNotifications.js';
+import type { Notification } from '../react/useNotifications.js';
 
 export type Role = 'client' | 'performer' | 'admin';
 

@@ -4,10 +4,11 @@
 import { useCallback, useEffect, useRef, useState, type ReactNode } from 'react';
 import type { Dispute, DisputeApi, DisputeStatus, Message } from './api.js';
 import { Chat } from './Chat.js';
-import { useLatest } from './latest.js';
+import { useLatest } from '../react/latest.js';
 import { textsOf, wordsOf, type Locale } from './texts.js';
-import { doorOf, useRoom } from './useRoom.js';
-import { useStale } from './useStale.js';
+import { useRoom } from '../react/useRoom.js';
+import { doorOf } from './door.js';
+import { useStale } from '../react/useStale.js';
 
 export interface DisputeChatProps {
   disputeId: string;

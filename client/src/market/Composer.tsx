@@ -11,7 +11,7 @@ import {
   type ReactNode,
 } from 'react';
 import { Icon } from './icons.js';
-import { useEarlyEffect, useLatest } from './latest.js';
+import { useEarlyEffect, useLatest } from '../react/latest.js';
 import { textsOf, type Locale } from './texts.js';
 import { useObjectUrl } from './useObjectUrl.js';
 
