@@ -3,7 +3,7 @@
 
 import { Connector } from './connector.js';
 import { Emitter } from './emitter.js';
-import { BAD_FRAME, TOO_BIG } from './link.js';
+import { BAD_FRAME, BAD_SHARED, TOO_BIG } from './link.js';
 import { watchPage } from './page.js';
 import { makeRoom } from './room.js';
 import { Directory } from './rooms.js';
@@ -185,7 +185,7 @@ export class PushClient implements Client {
     this.session = null;
     this.#asked.clear();
     this.#rooms.down();
-    this.#sends.cut(code === BAD_FRAME);
+    this.#sends.cut(code === BAD_FRAME || code === BAD_SHARED, code === BAD_FRAME);
   }
 
   #fatal(err: PushError): void {

@@ -15,6 +15,7 @@ import {
   UNAUTHORIZED,
   type Hello,
   type Link,
+  type LinkEvents,
 } from './link.js';
 import { isOffline } from './page.js';
 import { Poller } from './poll.js';
@@ -241,13 +242,21 @@ export class Connector {
       },
       end: (code: number, reason: string) => this.#end(link, code, reason),
     };
-    const link: Link =
+    const { share = name === 'sse' } = this.#options;
+    const open = (hello: Hello, on: LinkEvents): Link =>
       name === 'sse'
         ? openLater(name, async () => {
             const { openStream } = await import('./sse.js');
             return openStream(this.#options.fetch ?? fetch, url, hello, on);
           }, on)
         : openSocket(this.#options.WebSocket ?? WebSocket, url, hello, on);
+    const link: Link =
+      share && globalThis.document && globalThis.navigator.locks
+        ? openLater(name, async () => {
+            const { openShared } = await import('./share.js');
+            return openShared(name, url, hello, on, open);
+          }, on)
+        : open(hello, on);
     return link;
   }
 

@@ -31,6 +31,8 @@ export const BAD_FRAME = 4400;
 export const UNAUTHORIZED = 4401;
 export const FORBIDDEN = 4403;
 export const TOO_BIG = 1009;
+/** Our own: a frame of some tab could not be read, of which is not known. */
+export const BAD_SHARED = 4499;
 /** Our own: no close code came. */
 export const LOST = 1006;
 

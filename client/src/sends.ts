@@ -98,10 +98,10 @@ export class Sends {
   }
 
   /** The connection is gone: what can be repeated waits for the next. */
-  cut(isBad = false): void {
+  cut(isBad = false, isOurs = isBad): void {
     const written = [...this.#entries].filter(([, entry]) => entry.written);
     for (const [ref, entry] of written) {
-      if (isBad && written.length === 1)
+      if (isOurs && written.length === 1)
         this.#fail(ref, 'bad_request', 'the daemon could not read it');
       else if (entry.frame.key) {
         entry.written = false;

@@ -49,6 +49,12 @@ export interface Options {
   /** In the order in which they are tried; both by default. */
   transports?: TransportName[];
   /**
+   * One connection for all tabs of this origin and user. By default only of
+   * streams, of which a browser has no more than six without HTTP/2. Of events
+   * that exclude the sender all tabs are excluded, then.
+   */
+  share?: boolean;
+  /**
    * When nothing connects: `stale` is told now and then, and what these rooms
    * show may be fetched here.
    */

@@ -12,13 +12,15 @@ import {
   useSyncExternalStore,
   type ReactNode,
 } from 'react';
+import { inTurn, isLost } from '../outbox.js';
 import type {
-  Attachment, Message, Mute, NewMessage, Person, Upload,
+  Attachment, Message, MessagePage, Mute, NewMessage, Person, Upload,
 } from './api.js';
 import { Bubble, type BubbleActions, type Tick } from './Bubble.js';
 import { Composer } from './Composer.js';
 import { Icon } from './icons.js';
-import { useLatest } from '../react/latest.js';
+import { useEarlyEffect, useLatest } from '../react/latest.js';
+import { useRoving } from '../react/useRoving.js';
 import { People } from './People.js';
 import { isUp, usePush, useStatus } from '../react/provider.js';
 import { MessageStore, type Stored } from './store.js';
@@ -35,7 +37,7 @@ import { useVisible } from './useVisible.js';
 export interface ChatSource {
   kind: 'order' | 'dispute';
   id: string;
-  list(): Promise<Message[]>;
+  list(page: MessagePage): Promise<Message[]>;
   post(message: NewMessage): Promise<Message>;
   upload: Upload;
   mutes(): Promise<Mute[]>;
@@ -64,6 +66,12 @@ export interface ChatProps {
   banner?: ReactNode;
 }
 
+/** Messages of a page of the API, and as many are shown before one scrolls. */
+const PAGE = 100;
+const SHOWN = 60;
+/** From the top, where older ones are shown. */
+const NEAR_PX = 200;
+
 const EMOJIS = ['👍', '❤️', '😂', '😮', '😢', '🎉', '🙏', '👎'];
 
 const EVENTS = {
@@ -90,13 +98,24 @@ export function Chat(props: ChatProps): ReactNode {
   const t = textsOf(locale);
   const status = useStatus();
   const latest = useLatest(source);
-  const [store] = useState(() => new MessageStore(me));
+  const [store] = useState(() => new MessageStore(me, `${kind}:${id}:${me}`));
   const bubbles = useSyncExternalStore(
     store.subscribe, store.bubbles, store.bubbles);
   const [problem, setProblem] = useState<unknown>(null);
-  const [isPutOut, setPutOut] = useState(false);
   const [editing, setEditing] = useState<string | null>(null);
-  const stick = useStick(bubbles);
+  const [length, setLength] = useState(SHOWN);
+  const shown = bubbles.slice(-length);
+  const stick = useStick(shown);
+  const onKeyDown = useRoving(stick.ref, '.pgpush-message', shown);
+  /** Where one reads, when older ones come above it. */
+  const fromEnd = useRef<number | null>(null);
+  const first = shown[0]?.key;
+  useEarlyEffect(() => {
+    const log = stick.ref.current!;
+    if (fromEnd.current !== null)
+      log.scrollTop = log.scrollHeight - fromEnd.current;
+    fromEnd.current = null;
+  }, [first]);
   const room = `${kind}:${id}`;
   const join = doorOf(kind, id);
   const events = EVENTS[kind];
@@ -107,7 +126,10 @@ export function Chat(props: ChatProps): ReactNode {
   const { refresh } = mutes;
   const load = useCallback(async () => {
     try {
-      store.load(await latest.current.list());
+      const mark = store.mark;
+      const limit = Math.max(PAGE, store.bubbles().length);
+      const messages = await latest.current.list({ limit });
+      store.load(messages, mark, messages.length === limit);
       await refresh(() => latest.current.mutes());
       setProblem(null);
     } catch (err) {
@@ -116,6 +138,14 @@ export function Chat(props: ChatProps): ReactNode {
   }, [store, latest, refresh]);
   useEffect(() => void load(), [load]);
   useStale(load);
+  const loadOlder = useOlder(store, latest, setProblem);
+  /** More of what is here, else more of what the API has. */
+  const showOlder = () => {
+    const { scrollHeight, scrollTop } = stick.ref.current!;
+    fromEnd.current = scrollHeight - scrollTop;
+    if (bubbles.length > length) setLength(length + SHOWN);
+    else if (store.more) void loadOlder().then(() => setLength((n) => n + SHOWN));
+  };
 
   const known = new Map<string, Person>();
   for (const { message: m } of bubbles)
@@ -143,7 +173,6 @@ export function Chat(props: ChatProps): ReactNode {
     user_unmuted: mutes.drop,
     joined: ({ resumed }) => resumed || void load(),
     reset: () => void load(),
-    left: () => setPutOut(true),
   }, { join });
   const { userIds, setTyping } = useTyping(room, { join });
 
@@ -157,6 +186,7 @@ export function Chat(props: ChatProps): ReactNode {
   // --- what one does
 
   const actions = useActions(source, store, load, stick.grown, setEditing);
+  useResend(room, store, isUp(status) && store.loaded, load, actions.post);
   const send = (content: string, files: File[]) => {
     stick.toEnd();
     void actions.post(store.draft(content, files).localId);
@@ -186,8 +216,10 @@ export function Chat(props: ChatProps): ReactNode {
   const mute = mutes.of(me);
   const barred =
     info.state === 'error' ? t.forbidden
-    : isPutOut ? t.left
+    : info.reason ? leftText(t, info.reason)
     : (closed ?? (mute && muteText(locale, mute)));
+  const isOut = info.state === 'error' || info.reason !== null;
+  const hasOlder = bubbles.length > shown.length || store.more;
   const failure = actions.error ?? mutes.error;
   let lastDay = '';
   let lastSender = '';
@@ -222,8 +254,17 @@ export function Chat(props: ChatProps): ReactNode {
         aria-live="polite"
         tabIndex={0}
         ref={stick.ref}
-        onScroll={stick.onScroll}
+        onScroll={() => {
+          stick.onScroll();
+          if (stick.ref.current!.scrollTop < NEAR_PX && hasOlder) showOlder();
+        }}
+        onKeyDown={onKeyDown}
       >
+        {hasOlder && (
+          <p className="pgpush-older">
+            <button type="button" onClick={showOlder}>{t.older}</button>
+          </p>
+        )}
         {problem !== null && (
           <p className="pgpush-note" role="alert">
             {wordsOf(locale, problem)}{' '}
@@ -233,7 +274,7 @@ export function Chat(props: ChatProps): ReactNode {
         {bubbles.length === 0 && problem === null && (
           <p className="pgpush-note">{store.loaded ? t.none : t.loading}</p>
         )}
-        {bubbles.map((bubble) => {
+        {shown.map((bubble) => {
           const { message } = bubble;
           const today = day(locale, message.createdAt);
           const isNewDay = today !== lastDay;
@@ -258,8 +299,9 @@ export function Chat(props: ChatProps): ReactNode {
                 locale={locale}
                 tick={tickOf(message)}
                 emojis={props.emojis ?? EMOJIS}
-                editable={Boolean(source.change) && closed === null}
-                removable={props.moderates}
+                editable={Boolean(source.change) && barred === null}
+                reactable={!isOut}
+                removable={props.moderates && !isOut}
                 actions={actions.bubble}
               />
             </Fragment>
@@ -290,6 +332,7 @@ export function Chat(props: ChatProps): ReactNode {
       ) : (
         <Composer
           locale={locale}
+          keepAs={`pgpush.text.${kind}:${id}:${me}`}
           editing={editing === null ? null : (store.get(editing) ?? null)}
           onSend={send}
           onEdit={(id, content) => void edit(id, content)}
@@ -300,6 +343,31 @@ export function Chat(props: ChatProps): ReactNode {
       )}
     </section>
   );
+}
+
+const leftText = (t: ReturnType<typeof textsOf>, reason: string): string =>
+  t.left[reason as keyof typeof t.left] ?? t.left.left;
+
+/** Fetches the page before the oldest message, one at a time. */
+function useOlder(
+  store: MessageStore,
+  latest: { readonly current: ChatSource },
+  fail: (problem: unknown) => void,
+): () => Promise<void> {
+  const busy = useRef(false);
+  return useCallback(async () => {
+    const before = store.bubbles()[0]?.message.id;
+    if (busy.current || before === undefined) return;
+    busy.current = true;
+    try {
+      const older = await latest.current.list({ limit: PAGE, before });
+      const isNew = older.some(({ id }) => !store.get(id));
+      store.loadOlder(older, isNew && older.length === PAGE);
+    } catch (err) {
+      fail(err);
+    }
+    busy.current = false;
+  }, [store, latest, fail]);
 }
 
 /** Marks what is looked at as read; where the unread began stays shown. */
@@ -353,6 +421,32 @@ function useReading(
   return { unread: waiting.length, firstUnread: first.current };
 }
 
+/**
+ * What could not be sent is sent when the connection is back, after the list
+ * was fetched, which may have it: once, and by one tab.
+ */
+function useResend(
+  room: string,
+  store: MessageStore,
+  isReady: boolean,
+  load: () => Promise<void>,
+  post: (localId: string) => Promise<void>,
+): void {
+  useEffect(() => {
+    const waiting = () =>
+      store.failed().filter((d) => d.error === null || isLost(d.error));
+    if (!isReady || waiting().length === 0) return;
+    void inTurn(room, async () => {
+      await load();
+      for (const draft of waiting())
+        if (store.isKept(draft)) {
+          store.updateDraft(draft.localId, { state: 'sending', error: null });
+          await post(draft.localId);
+        } else store.settle(draft.localId, null);
+    });
+  }, [room, store, isReady, load, post]);
+}
+
 function useActions(
   source: ChatSource,
   store: MessageStore,
@@ -391,9 +485,11 @@ function useActions(
         );
         store.settle(
           localId,
-          await latest.current.post({ content, attachments }),
+          await latest.current.post({ content, attachments, key: localId }),
         );
       } catch (err) {
+        // What is refused is for the user to change or to drop.
+        if (!isLost(err)) store.giveUp(localId);
         store.updateDraft(localId, { state: 'failed', error: err });
       }
     };

@@ -2,7 +2,9 @@
 // The conversation of the two parties of a dispute and who moderates it.
 
 import { useCallback, useEffect, useRef, useState, type ReactNode } from 'react';
-import type { Dispute, DisputeApi, DisputeStatus, Message } from './api.js';
+import type {
+  Dispute, DisputeApi, DisputeStatus, Message, MessagePage,
+} from './api.js';
 import { Chat } from './Chat.js';
 import { useLatest } from '../react/latest.js';
 import { textsOf, wordsOf, type Locale } from './texts.js';
@@ -48,11 +50,11 @@ function Loaded(props: DisputeChatProps): ReactNode {
     );
 
   const moderates = props.moderates ?? dispute.moderator?.id === me;
-  const list = async (): Promise<Message[]> => {
-    const messages = await api.disputeMessages(disputeId);
+  const list = async (page: MessagePage): Promise<Message[]> => {
+    const messages = await api.disputeMessages(disputeId, page);
     before.current ??= new Set(messages.map((m) => m.id));
     return messages.map((m) =>
-      m.senderId !== me && before.current!.has(m.id)
+      m.senderId !== me && (page.before || before.current!.has(m.id))
         ? { ...m, readAt: m.createdAt }
         : m,
     );

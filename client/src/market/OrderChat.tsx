@@ -34,7 +34,7 @@ export function OrderChat(props: OrderChatProps): ReactNode {
       source={{
         kind: 'order',
         id: orderId,
-        list: () => api.orderMessages(orderId),
+        list: (page) => api.orderMessages(orderId, page),
         post: (message) => api.postOrderMessage(orderId, message),
         upload: (file, progress) => api.upload(file, progress),
         mutes: async () => (await api.orderMutes?.(orderId)) ?? [],

@@ -27,8 +27,10 @@ export interface ChatRow {
   attachments?: readonly { url: string; name: string }[];
 }
 
-export interface ChatProps<Row> extends LiveOptions<Row> {
+export interface ChatProps<Row> extends Omit<LiveOptions<Row>, 'key'> {
   room: string;
+  /** The key of a row: React keeps `key` for itself. */
+  rowKey(row: Row): string;
   /** What to show of a row. */
   row(row: Row): ChatRow;
   /** Whether it is the user's own. */
@@ -61,7 +63,7 @@ const NEAR_PX = 60;
 export function Chat<Row>(props: ChatProps<Row>): ReactNode {
   const { room, draft } = props;
   const t = { ...LABELS, ...props.labels };
-  const list = useLive(room, props);
+  const list = useLive(room, { ...props, key: props.rowKey });
   const status = useStatus();
   const latest = useLatest(props);
   const log = useRef<HTMLDivElement>(null);

@@ -37,9 +37,13 @@ function Disputes({ api, orderId, me, locale }) {
   );
 }
 
-window.start = ({ url, bell, call, disputes, iceServers, poll, ...props }) => {
+window.start = ({
+  url, bell, call, disputes, iceServers, poll, regain, ...props
+}) => {
   const getToken = () => window.getToken();
-  const options = { url, getToken, poll, backoff: { base: 20, cap: 200 } };
+  const options = {
+    url, getToken, poll, regain, backoff: { base: 20, cap: 200 },
+  };
   const api = makeApi({ getToken });
   const { me, orderId, disputeId, people, locale } = props;
   const peer = people.find((p) => p.id !== me);
