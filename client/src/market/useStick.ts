@@ -7,7 +7,7 @@ import {
   useState,
   type RefObject,
 } from 'react';
-import { useEarlyEffect } from './latest.js';
+import { useEarlyEffect } from '../react/latest.js';
 
 const NEAR_END_PX = 60;
 

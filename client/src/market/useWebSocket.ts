@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: ISC
 // The hook that the marketplace's components were written for, by its old
-// names: they need no change, and share one connection. What an instance has
-// joined or listens to ends with its component.
+// names: they need no change but of the import, and share one connection. What
+// an instance has joined or listens to ends with its component.
+//
+// These components leave when they see that the connection is cut, and join when
+// it is back. So a leave without a connection is not done at once: the room goes
+// on from its position, and what it tells until the component has joined again
+// is told then.
 
 import { useEffect, useMemo } from 'react';
 import { PushError, type Client, type Handler, type Room } from '../types.js';
-import { useLatest } from './latest.js';
-import { isUp, usePush, useStatus } from './provider.js';
+import { useLatest } from '../react/latest.js';
+import { isUp, usePush, useStatus } from '../react/provider.js';
 
 type Callback = (data: any) => void;
 /** Gives back what takes the callback off again. */
@@ -60,8 +65,29 @@ export interface WebSocketActions extends Listening {
   setDisputeTyping: (disputeId: string, isTyping: boolean) => void;
 }
 
+/** What is used of a Socket of socket.io-client. */
+export interface OldSocket {
+  readonly connected: boolean;
+  readonly id: string | undefined;
+  on(event: string, callback: Callback): OldSocket;
+  off(event: string, callback?: Callback): OldSocket;
+  emit(event: string, data?: unknown, answered?: Callback): OldSocket;
+  connect(): OldSocket;
+  disconnect(): OldSocket;
+}
+
 export interface OldWebSocket extends WebSocketActions {
   isConnected: boolean;
+  socket: OldSocket;
+}
+
+/** ms with a connection after which a room that was left without one is left. */
+const LIMBO_MS = 5000;
+
+interface Joined {
+  room: Room;
+  /** Left without a connection; null: it was not. */
+  limbo: { events: [event: string, data: unknown][]; end: () => void } | null;
 }
 
 /** Who has called connect() and not disconnect(). */
@@ -69,7 +95,7 @@ const wanting = new WeakMap<Client, Set<object>>();
 
 class Instance {
   #client: Client;
-  #rooms = new Map<string, Room>();
+  #rooms = new Map<string, Joined>();
   #offs = new Map<string, Map<Callback, () => void>>();
 
   constructor(client: Client) {
@@ -81,7 +107,9 @@ class Instance {
     this.#offs.set(event, offs);
     // As one has it from addEventListener: the same again is not another.
     if (!offs.has(callback)) {
-      const call: Handler = (data) => callback(data);
+      const call: Handler = (data, { room }) => {
+        if (!room || !this.#rooms.get(room)?.limbo) callback(data);
+      };
       offs.set(callback, this.#client.on(event, call));
     }
     return () => this.off(event, callback);
@@ -98,15 +126,57 @@ class Instance {
 
   join(kind: string, id: string): void {
     const name = `${kind}:${id}`;
-    if (this.#rooms.has(name)) return;
+    const known = this.#rooms.get(name);
+    if (known?.limbo) this.#return(known);
+    if (known) return;
     const door = { event: `join_${kind}_chat`, data: { [`${kind}Id`]: id } };
-    this.#rooms.set(name, this.#client.room(name).join(door));
+    const room = this.#client.room(name).join(door);
+    this.#rooms.set(name, { room, limbo: null });
   }
 
   leave(kind: string, id: string): void {
     const name = `${kind}:${id}`;
-    this.#rooms.get(name)?.leave();
+    const known = this.#rooms.get(name);
+    if (!known || known.limbo) return;
+    if (isUp(this.#client.status)) this.#leave(name, known);
+    else this.#wait(name, known);
+  }
+
+  #leave(name: string, { room, limbo }: Joined): void {
+    limbo?.end();
+    room.leave();
     this.#rooms.delete(name);
+  }
+
+  /** What the room tells is kept until its component is there again. */
+  #wait(name: string, joined: Joined): void {
+    const events: [string, unknown][] = [];
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const offs = [
+      joined.room.on('*', (data, { event }) => void events.push([event, data])),
+      this.#client.on('status', (status) => {
+        if (isUp(status))
+          timer ??= setTimeout(() => this.#leave(name, joined), LIMBO_MS);
+      }),
+    ];
+    const end = () => {
+      for (const off of offs) off();
+      clearTimeout(timer);
+    };
+    joined.limbo = { events, end };
+  }
+
+  /** Its callbacks are put on in this same turn, before the join or after. */
+  #return(joined: Joined): void {
+    queueMicrotask(() => {
+      const { limbo } = joined;
+      if (!limbo) return;
+      limbo.end();
+      joined.limbo = null;
+      for (const [event, data] of limbo.events)
+        for (const callback of [...(this.#offs.get(event)?.keys() ?? [])])
+          callback(data);
+    });
   }
 
   connect(): void {
@@ -125,8 +195,7 @@ class Instance {
   }
 
   end(): void {
-    for (const room of this.#rooms.values()) room.leave();
-    this.#rooms.clear();
+    for (const [name, joined] of [...this.#rooms]) this.#leave(name, joined);
     for (const event of this.#offs.keys()) this.off(event);
     wanting.get(this.#client)?.delete(this);
   }
@@ -137,7 +206,7 @@ export function useWebSocket(options: WebSocketOptions = {}): OldWebSocket {
   const latest = useLatest(options);
   const isConnected = isUp(useStatus());
 
-  const [instance, actions] = useMemo(() => {
+  const [instance, actions, socket] = useMemo(() => {
     const instance = new Instance(client);
     const listening: Record<string, On | Off> = {};
     for (const [name, event] of Object.entries(EVENTS)) {
@@ -179,9 +248,47 @@ export function useWebSocket(options: WebSocketOptions = {}): OldWebSocket {
       sendDisputeMessage: sender('sendDisputeMessage'),
       setDisputeTyping: typing('dispute'),
     };
-    return [instance, actions] as const;
+    return [instance, actions, socketOf(client, instance)] as const;
   }, [client, latest]);
 
   useEffect(() => () => instance.end(), [instance]);
-  return useMemo(() => ({ ...actions, isConnected }), [actions, isConnected]);
+  return useMemo(
+    () => ({ ...actions, isConnected, socket }),
+    [actions, isConnected, socket],
+  );
+}
+
+function socketOf(client: Client, instance: Instance): OldSocket {
+  const socket: OldSocket = {
+    get connected() {
+      return isUp(client.status);
+    },
+    get id() {
+      return client.session ?? undefined;
+    },
+    on(event, callback) {
+      instance.on(event, callback);
+      return socket;
+    },
+    off(event, callback) {
+      instance.off(event, callback);
+      return socket;
+    },
+    emit(event, data, answered) {
+      const [, kind, what] = /^(join|leave)_(order|dispute)_chat$/.exec(event) ?? [];
+      const id = (data as Record<string, string> | undefined)?.[`${what}Id`] ?? data;
+      if (kind) instance[kind as 'join' | 'leave'](what!, String(id));
+      else client.send(event, data).then(answered, () => {});
+      return socket;
+    },
+    connect() {
+      instance.connect();
+      return socket;
+    },
+    disconnect() {
+      instance.disconnect();
+      return socket;
+    },
+  };
+  return socket;
 }

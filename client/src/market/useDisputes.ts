@@ -2,10 +2,11 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import type { Dispute, DisputesApi } from './api.js';
-import { useLatest } from './latest.js';
-import { usePush } from './provider.js';
-import { doorOf, useRoom } from './useRoom.js';
-import { useStale } from './useStale.js';
+import { useLatest } from '../react/latest.js';
+import { usePush } from '../react/provider.js';
+import { useRoom } from '../react/useRoom.js';
+import { doorOf } from './door.js';
+import { useStale } from '../react/useStale.js';
 
 export interface DisputeOpened {
   disputeId: string;

@@ -2,7 +2,7 @@
 // What the components want from the application's own API, and how the demo's
 // API does it.
 
-import type { Notification } from './useNotifications.js';
+import type { Notification } from '../react/useNotifications.js';
 
 export type Role = 'client' | 'performer' | 'admin';
 
@@ -48,6 +48,14 @@ export interface Message {
 export interface NewMessage {
   content: string;
   attachments: Attachment[];
+  /** The same with each try; an API that knows it writes the message once. */
+  key?: string;
+}
+
+/** Of a list: the newest so many, or those before this message. */
+export interface MessagePage {
+  before?: string;
+  limit: number;
 }
 
 /** progress goes from 0 to 1. */
@@ -66,7 +74,8 @@ export interface Mute {
 }
 
 export interface OrderApi {
-  orderMessages(orderId: string): Promise<Message[]>;
+  /** An API without pages gives all. */
+  orderMessages(orderId: string, page?: MessagePage): Promise<Message[]>;
   postOrderMessage(orderId: string, message: NewMessage): Promise<Message>;
   editMessage(id: string, content: string): Promise<Message>;
   deleteMessage(id: string): Promise<unknown>;
@@ -94,7 +103,7 @@ export interface Dispute {
 
 export interface DisputeApi {
   dispute(id: string): Promise<Dispute>;
-  disputeMessages(id: string): Promise<Message[]>;
+  disputeMessages(id: string, page?: MessagePage): Promise<Message[]>;
   postDisputeMessage(id: string, message: NewMessage): Promise<Message>;
   /** A moderator's. */
   setDisputeStatus(id: string, status: DisputeStatus): Promise<Dispute>;
@@ -151,16 +160,24 @@ export type Api = OrderApi &
   DisputesApi &
   NotificationApi;
 
+const queryOf = (page?: MessagePage): string =>
+  page
+    ? `?limit=${page.limit}${page.before ? `&before=${page.before}` : ''}`
+    : '';
+
 export function makeApi(options: ApiOptions): Api {
   const { base = '/api', getToken } = options;
 
-  async function call<T>(method: string, path: string, body?: unknown) {
+  async function call<T>(
+    method: string, path: string, body?: unknown, key?: string,
+  ) {
     const token = await getToken();
     const response = await fetch(base + path, {
       method,
       headers: {
         ...(token && { Authorization: `Bearer ${token}` }),
         ...(body !== undefined && { 'Content-Type': 'application/json' }),
+        ...(key && { 'Idempotency-Key': key }),
       },
       body: body === undefined ? undefined : JSON.stringify(body),
     }).catch(() => {
@@ -209,9 +226,10 @@ export function makeApi(options: ApiOptions): Api {
   };
 
   return {
-    orderMessages: (id) => call('GET', `/orders/${id}/messages`),
-    postOrderMessage: (id, message) =>
-      call('POST', `/orders/${id}/messages`, message),
+    orderMessages: (id, page) =>
+      call('GET', `/orders/${id}/messages${queryOf(page)}`),
+    postOrderMessage: (id, { key, ...message }) =>
+      call('POST', `/orders/${id}/messages`, message, key),
     editMessage: (id, content) => call('PUT', `/messages/${id}`, { content }),
     deleteMessage: (id) => call('DELETE', `/messages/${id}`),
     markOrderRead: (id) => call('POST', `/orders/${id}/messages/read`, {}),
@@ -227,9 +245,10 @@ export function makeApi(options: ApiOptions): Api {
       call('POST', `/orders/${orderId}/disputes`, { reason }),
     setDisputeStatus: (id, status) =>
       call('PATCH', `/disputes/${id}/status`, { status }),
-    disputeMessages: (id) => call('GET', `/disputes/${id}/messages`),
-    postDisputeMessage: (id, message) =>
-      call('POST', `/disputes/${id}/messages`, message),
+    disputeMessages: (id, page) =>
+      call('GET', `/disputes/${id}/messages${queryOf(page)}`),
+    postDisputeMessage: (id, { key, ...message }) =>
+      call('POST', `/disputes/${id}/messages`, message, key),
     disputeMutes: (id) => call('GET', `/disputes/${id}/mutes`),
     notifications: () => call('GET', '/notifications'),
     readNotifications: (id) =>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 
 import { useState } from 'react';
-import { useEarlyEffect } from './latest.js';
+import { useEarlyEffect } from '../react/latest.js';
 
 /** An address of what is in a file, for as long as it is shown. */
 export function useObjectUrl(file: File | null): string | null {

@@ -3,7 +3,7 @@
 
 import { useCallback, useMemo, useRef, useState } from 'react';
 import type { Mute } from './api.js';
-import { usePush } from './provider.js';
+import { usePush } from '../react/provider.js';
 
 export interface Mutes {
   of: (userId: string) => Mute | null;

@@ -11,12 +11,14 @@ import {
   type ReactNode,
 } from 'react';
 import { Icon } from './icons.js';
-import { useEarlyEffect, useLatest } from './latest.js';
+import { useEarlyEffect, useLatest } from '../react/latest.js';
 import { textsOf, type Locale } from './texts.js';
 import { useObjectUrl } from './useObjectUrl.js';
 
 export interface ComposerProps {
   locale: Locale;
+  /** Where a text stays that was not sent. */
+  keepAs: string;
   /** The message that is edited. */
   editing: { id: string; content: string } | null;
   onSend: (content: string, files: File[]) => void;
@@ -30,7 +32,7 @@ export interface ComposerProps {
 export function Composer(props: ComposerProps): ReactNode {
   const { locale, editing, onSend, onEdit, onCancel, onTyping } = props;
   const t = textsOf(locale);
-  const [text, setText] = useState(editing?.content ?? '');
+  const [text, setText] = useState(editing?.content ?? recall(props.keepAs));
   const [files, setFiles] = useState<File[]>([]);
   const form = useRef<HTMLFormElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
@@ -42,7 +44,7 @@ export function Composer(props: ComposerProps): ReactNode {
   const [textOf, setTextOf] = useState(id);
   if (textOf !== id) {
     setTextOf(id);
-    setText(editing?.content ?? '');
+    setText(editing?.content ?? recall(props.keepAs));
   }
   useEarlyEffect(() => {
     if (id !== null) field.current?.focus();
@@ -58,6 +60,7 @@ export function Composer(props: ComposerProps): ReactNode {
     onTyping(false);
     onSend(content, files);
     setText('');
+    remember(props.keepAs, '');
     setFiles([]);
   }
 
@@ -145,7 +148,9 @@ export function Composer(props: ComposerProps): ReactNode {
           aria-label={t.message}
           onChange={(event) => {
             setText(event.target.value);
-            if (!editing) onTyping(event.target.value !== '');
+            if (editing) return;
+            remember(props.keepAs, event.target.value);
+            onTyping(event.target.value !== '');
           }}
           onBlur={() => onTyping(false)}
           onKeyDown={key}
@@ -183,4 +188,21 @@ function Chip({ file, label, onRemove }: ChipProps): ReactNode {
       </button>
     </li>
   );
+}
+
+function recall(name: string): string {
+  try {
+    return localStorage.getItem(name) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+function remember(name: string, text: string): void {
+  try {
+    if (text === '') localStorage.removeItem(name);
+    else localStorage.setItem(name, text);
+  } catch {
+    // It stays for as long as the page, then.
+  }
 }

@@ -11,7 +11,7 @@
 // somebody ends it, or when there has been no media for GRACE_MS.
 
 import type { Client, Handler } from '../types.js';
-import { isUp } from './provider.js';
+import { isUp } from '../react/provider.js';
 
 const REPEAT_MS = 3000;
 /** Without an answer the caller gives up. */

@@ -2,12 +2,15 @@
 // The conversation of the two parties of a dispute and who moderates it.
 
 import { useCallback, useEffect, useRef, useState, type ReactNode } from 'react';
-import type { Dispute, DisputeApi, DisputeStatus, Message } from './api.js';
+import type {
+  Dispute, DisputeApi, DisputeStatus, Message, MessagePage,
+} from './api.js';
 import { Chat } from './Chat.js';
-import { useLatest } from './latest.js';
+import { useLatest } from '../react/latest.js';
 import { textsOf, wordsOf, type Locale } from './texts.js';
-import { doorOf, useRoom } from './useRoom.js';
-import { useStale } from './useStale.js';
+import { useRoom } from '../react/useRoom.js';
+import { doorOf } from './door.js';
+import { useStale } from '../react/useStale.js';
 
 export interface DisputeChatProps {
   disputeId: string;
@@ -47,11 +50,11 @@ function Loaded(props: DisputeChatProps): ReactNode {
     );
 
   const moderates = props.moderates ?? dispute.moderator?.id === me;
-  const list = async (): Promise<Message[]> => {
-    const messages = await api.disputeMessages(disputeId);
+  const list = async (page: MessagePage): Promise<Message[]> => {
+    const messages = await api.disputeMessages(disputeId, page);
     before.current ??= new Set(messages.map((m) => m.id));
     return messages.map((m) =>
-      m.senderId !== me && before.current!.has(m.id)
+      m.senderId !== me && (page.before || before.current!.has(m.id))
         ? { ...m, readAt: m.createdAt }
         : m,
     );

@@ -8,6 +8,8 @@
 // One that we are sending has no id yet. If it comes by an event before its
 // POST is answered, or after that has failed, it takes the place of ours.
 
+import { Outbox } from '../outbox.js';
+import { makeKey } from '../sends.js';
 import type { Attachment, Message, Reaction } from './api.js';
 
 export interface Stored extends Message {
@@ -30,6 +32,15 @@ export interface Draft {
   error: unknown;
   /** What came after this may be it. */
   since: number;
+  /** Of an earlier page: what was written after this may be it. */
+  after: string | null;
+}
+
+/** What is kept of one that has no files. */
+interface Kept {
+  content: string;
+  createdAt: string;
+  after: string;
 }
 
 export interface Bubble {
@@ -54,9 +65,20 @@ export class MessageStore {
   #listeners = new Set<() => void>();
   #bubbles: readonly Bubble[] = [];
   loaded = false;
+  /** There may be older ones than those that are here. */
+  more = false;
+  readonly #outbox: Outbox<Kept>;
 
-  constructor(me: string) {
+  /** keep: the name by which drafts outlive the page. */
+  constructor(me: string, keep: string) {
     this.#me = me;
+    this.#outbox = new Outbox<Kept>(keep);
+    for (const { id, data } of this.#outbox.list())
+      this.#drafts.push({
+        ...data, localId: id, files: [], state: 'failed', progress: 0,
+        error: null, since: 0,
+      });
+    this.#tell();
   }
 
   subscribe = (tell: () => void): (() => void) => {
@@ -73,10 +95,42 @@ export class MessageStore {
 
   // --- what is told
 
-  load(messages: Message[]): void {
+  /** What is asked for now does not have what comes from here on. */
+  get mark(): number {
+    return this.#count;
+  }
+
+  /**
+   * The newest ones, asked for at that mark. Of those that were known then,
+   * what is not among them is gone, unless it may be further back.
+   */
+  load(messages: Message[], mark = this.#count, more = false): void {
+    const ids = new Set(messages.map((m) => m.id));
+    const oldest = messages[0]?.createdAt ?? '';
+    for (const [id, { createdAt }] of this.#byId)
+      if (
+        !ids.has(id) &&
+        this.#arrived.get(id)! <= mark &&
+        (createdAt > oldest || !more)
+      )
+        this.#drop(id);
     for (const message of messages) this.#put(message, this.loaded);
+    if (!this.loaded || this.#byId.size <= messages.length) this.more = more;
     this.loaded = true;
     this.#tell();
+  }
+
+  /** Those before the oldest one. */
+  loadOlder(messages: Message[], more: boolean): void {
+    for (const message of messages) this.#put(message, false);
+    this.more = more;
+    this.#tell();
+  }
+
+  #drop(id: string): void {
+    this.#byId.delete(id);
+    this.#arrived.delete(id);
+    this.#keys.delete(id);
   }
 
   put(message: Message): void {
@@ -123,7 +177,7 @@ export class MessageStore {
   #merge(change: Change): void {
     const old = this.#byId.get(change.id)!;
     const newer = (change.updatedAt ?? '') >= old.updatedAt;
-    this.#byId.set(old.id, {
+    const next: Stored = {
       ...old,
       senderName: old.senderName ?? change.senderName,
       senderRole: old.senderRole ?? change.senderRole,
@@ -134,7 +188,8 @@ export class MessageStore {
       readAt: old.readAt ?? change.readAt ?? null,
       attachments: mergeFiles(old.attachments, change.attachments ?? []),
       reactions: change.reactions ?? old.reactions,
-    });
+    };
+    if (JSON.stringify(next) !== JSON.stringify(old)) this.#byId.set(old.id, next);
   }
 
   #readUp(id: string): void {
@@ -148,8 +203,9 @@ export class MessageStore {
   // --- what we send
 
   draft(content: string, files: File[]): Draft {
+    const newest = this.#bubbles.findLast((b) => !b.draft)?.message.createdAt;
     const draft: Draft = {
-      localId: `local-${++localIds}`,
+      localId: makeKey(),
       content,
       files,
       createdAt: new Date().toISOString(),
@@ -157,8 +213,16 @@ export class MessageStore {
       progress: 0,
       error: null,
       since: this.#count,
+      after: null,
     };
     this.#drafts = [...this.#drafts, draft];
+    const { createdAt } = draft;
+    if (files.length === 0)
+      this.#outbox.keep({
+        id: draft.localId,
+        data: { content, createdAt, after: newest ?? '' },
+        twins: [],
+      });
     this.#tell();
     return draft;
   }
@@ -170,6 +234,21 @@ export class MessageStore {
     this.#tell();
   }
 
+  /** Those that have failed; some of them may have been sent elsewhere. */
+  failed(): Draft[] {
+    return this.#drafts.filter((d) => d.state === 'failed');
+  }
+
+  /** Whether it is still to be sent: another tab may have done it. */
+  isKept({ localId, files }: Draft): boolean {
+    return files.length > 0 || this.#outbox.has(localId);
+  }
+
+  /** It is not to be sent by itself. */
+  giveUp(localId: string): void {
+    this.#outbox.drop(localId);
+  }
+
   findDraft(localId: string): Draft | undefined {
     return this.#drafts.find((d) => d.localId === localId);
   }
@@ -177,6 +256,7 @@ export class MessageStore {
   /** The answer to its POST, or null: it is given up. */
   settle(localId: string, message: Message | null): void {
     this.#drafts = this.#drafts.filter((d) => d.localId !== localId);
+    this.#outbox.drop(localId);
     if (message) {
       this.#keys.set(message.id, localId);
       this.#put(message, true);
@@ -195,7 +275,9 @@ export class MessageStore {
       const its = fresh.find(
         (m) =>
           !claimed.has(m.id) &&
-          this.#arrived.get(m.id)! > draft.since &&
+          (draft.after === null
+            ? this.#arrived.get(m.id)! > draft.since
+            : m.createdAt > draft.after) &&
           m.content === draft.content,
       );
       if (its) claimed.set(its.id, draft);
@@ -210,22 +292,28 @@ export class MessageStore {
         // It was written, only the answer was lost.
         this.#keys.set(id, draft.localId);
         this.#drafts = this.#drafts.filter((d) => d !== draft);
+        this.#outbox.drop(draft.localId);
       }
     const taken = new Set(claimed.values());
     // Of one millisecond as they came: the list and the log have finer clocks.
     const known = [...this.#byId.values()].sort((a, b) =>
       a.createdAt.localeCompare(b.createdAt),
     );
-    const bubbles: Bubble[] = known.map((message) => ({
-      key:
-        this.#keys.get(message.id) ??
-        claimed.get(message.id)?.localId ??
-        message.id,
-      message,
-      draft: null,
-    }));
+    const before = new Map(this.#bubbles.map((b) => [b.key, b]));
+    const bubbles: Bubble[] = known.map((message) => {
+      const { id } = message;
+      const key = this.#keys.get(id) ?? claimed.get(id)?.localId ?? id;
+      const was = before.get(key);
+      // The same object while nothing of it changes: memo() looks at that.
+      return was?.message === message && !was.draft
+        ? was
+        : { key, message, draft: null };
+    });
     for (const draft of this.#drafts)
-      if (!taken.has(draft)) bubbles.push(this.#unwritten(draft));
+      if (!taken.has(draft)) {
+        const was = before.get(draft.localId);
+        bubbles.push(was?.draft === draft ? was : this.#unwritten(draft));
+      }
     this.#bubbles = bubbles;
     for (const tell of [...this.#listeners]) tell();
   }
@@ -250,8 +338,6 @@ export class MessageStore {
     };
   }
 }
-
-let localIds = 0;
 
 function mergeFiles(old: Attachment[], more: Attachment[]): Attachment[] {
   if (more.length === 0) return old;

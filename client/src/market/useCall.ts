@@ -2,8 +2,9 @@
 
 import { useEffect, useMemo, useSyncExternalStore } from 'react';
 import { Call, type CallInfo, type CallOptions } from './call.js';
-import { usePush } from './provider.js';
-import { doorOf, useRoom } from './useRoom.js';
+import { usePush } from '../react/provider.js';
+import { useRoom } from '../react/useRoom.js';
+import { doorOf } from './door.js';
 
 export interface CallActions {
   /** Calls the other party. */

@@ -4,7 +4,7 @@
 import type { ReactNode } from 'react';
 import type { OrderApi, Person } from './api.js';
 import { Chat } from './Chat.js';
-import { usePush } from './provider.js';
+import { usePush } from '../react/provider.js';
 import type { Locale } from './texts.js';
 
 export interface OrderChatProps {
@@ -34,7 +34,7 @@ export function OrderChat(props: OrderChatProps): ReactNode {
       source={{
         kind: 'order',
         id: orderId,
-        list: () => api.orderMessages(orderId),
+        list: (page) => api.orderMessages(orderId, page),
         post: (message) => api.postOrderMessage(orderId, message),
         upload: (file, progress) => api.upload(file, progress),
         mutes: async () => (await api.orderMutes?.(orderId)) ?? [],

@@ -5,7 +5,7 @@ import { useState, type ReactNode } from 'react';
 import type { Person } from './api.js';
 import { muteText, textsOf, whenText, type Locale } from './texts.js';
 import type { Mutes } from './useMutes.js';
-import type { PresenceMap } from './usePresence.js';
+import type { PresenceMap } from '../react/usePresence.js';
 
 export interface PeopleProps {
   people: readonly Person[];

@@ -6,13 +6,17 @@ import type { NotificationApi } from './api.js';
 import { Icon } from './icons.js';
 import { textsOf, whenText, type Locale } from './texts.js';
 import { useAway } from './useAway.js';
-import { useNotifications, type Notification } from './useNotifications.js';
+import { useNotifications, type Notification } from '../react/useNotifications.js';
 
 export interface NotificationBellProps {
   api: NotificationApi;
   locale?: Locale;
   /** One that comes is of what is being looked at: it is marked as read. */
   isSeen?: (notification: Notification) => boolean;
+  /** Those of one kind about one thing are one entry, with their number. */
+  grouped?: boolean;
+  /** What a notification is about: the title of an order, for example. */
+  titleOf?: (notification: Notification) => string | null | undefined;
   /** One was chosen: show what it is about. */
   onOpen?: (notification: Notification) => void;
 }
@@ -75,17 +79,23 @@ export function NotificationBell(props: NotificationBellProps): ReactNode {
         </p>
         {items.length === 0 && <p>{t.noNotifications}</p>}
         <ul aria-label={t.notifications}>
-          {items.map((n) => (
+          {groupsOf(items, props.grouped).map(([n, ...others]) => (
             <li key={n.id} className={n.read ? '' : 'pgpush-new'}>
               <button
                 type="button"
                 onClick={() => {
-                  if (!n.read) read(n.id);
+                  for (const one of [n, ...others]) if (!one.read) read(one.id);
                   setOpen(false);
                   onOpen?.(n);
                 }}
               >
+                {props.titleOf?.(n) && <strong>{props.titleOf(n)}</strong>}
                 {n.content}
+                {others.length > 0 && (
+                  <span className="pgpush-more">
+                    {t.andMore(others.length)}
+                  </span>
+                )}
                 <time dateTime={n.createdAt}>
                   {whenText(locale, n.createdAt)}
                 </time>
@@ -96,4 +106,22 @@ export function NotificationBell(props: NotificationBellProps): ReactNode {
       </div>
     </div>
   );
+}
+
+type Group = [Notification, ...Notification[]];
+
+/** The newest of each first; read ones and unread ones are apart. */
+function groupsOf(
+  items: readonly Notification[],
+  grouped = false,
+): readonly Group[] {
+  const groups = new Map<string, Group>();
+  for (const n of items) {
+    const { type, relatedId, read } = n;
+    const key = grouped && relatedId ? `${type} ${relatedId} ${!read}` : n.id;
+    const group = groups.get(key);
+    if (group) group.push(n);
+    else groups.set(key, [n]);
+  }
+  return [...groups.values()];
 }

@@ -6,7 +6,7 @@ import { useEffect, useRef, useState, type ReactNode } from 'react';
 import type { Person } from './api.js';
 import { Icon } from './icons.js';
 import { Avatar } from './People.js';
-import { isUp, useStatus } from './provider.js';
+import { isUp, useStatus } from '../react/provider.js';
 import { textsOf, type Locale } from './texts.js';
 import { useCall, type UseCall } from './useCall.js';
 

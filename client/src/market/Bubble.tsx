@@ -4,7 +4,7 @@
 import { memo, useRef, useState, type ReactNode } from 'react';
 import type { Attachment, Role } from './api.js';
 import { Icon } from './icons.js';
-import { useEarlyEffect } from './latest.js';
+import { useEarlyEffect } from '../react/latest.js';
 import type { Bubble as Shown } from './store.js';
 import { clock, textsOf, wordsOf, type Locale } from './texts.js';
 import { useAway } from './useAway.js';
@@ -37,6 +37,7 @@ export interface BubbleProps {
   tick: Tick;
   emojis: readonly string[];
   editable: boolean;
+  reactable: boolean;
   removable: boolean;
   actions: BubbleActions;
 }
@@ -152,7 +153,8 @@ function Footer(props: BubbleProps & { mine: boolean }): ReactNode {
   );
 }
 
-function Reactions({ bubble, me, locale, actions }: BubbleProps): ReactNode {
+function Reactions(props: BubbleProps): ReactNode {
+  const { bubble, me, locale, actions, reactable } = props;
   const { id, reactions } = bubble.message;
   const t = textsOf(locale);
   if (reactions.length === 0) return null;
@@ -162,6 +164,7 @@ function Reactions({ bubble, me, locale, actions }: BubbleProps): ReactNode {
         <button
           key={emoji}
           type="button"
+          disabled={!reactable}
           aria-pressed={userIds.includes(me)}
           aria-label={t.reaction(emoji, count)}
           onClick={() => actions.react(id, emoji)}
@@ -180,7 +183,7 @@ function Tools(props: BubbleProps & { mine: boolean }): ReactNode {
   const t = textsOf(locale);
   return (
     <div className="pgpush-tools">
-      <Picker {...props} />
+      {props.reactable && <Picker {...props} />}
       {mine && editable && (
         <button
           type="button"
