@@ -517,6 +517,7 @@ conn_refuse(struct conn *c, int status)
 		    "\"code\":\"bad_request\",\"message\":\"too long\"}}");
 	else
 		conn_respond(c, status, NULL, "text/plain",
+		    c->http.is_tls ? "TLS on a plain port" :
 		    http_reason(status));
 }
 

@@ -222,7 +222,8 @@ httpread_step(struct httpread *r, const uint8_t *p, size_t n, size_t max,
 	*waits = false;
 	httpread_release(r);
 	if (r->state == HTTPREAD_HEAD) {
-		if (r->head_len == 0 && p[0] == TLS_HANDSHAKE)
+		r->is_tls = r->head_len == 0 && p[0] == TLS_HANDSHAKE;
+		if (r->is_tls)
 			return -400;
 		status = read_head(r, p, n, max, req, used);
 		if (status != 0 || r->state == HTTPREAD_HEAD)

@@ -35,6 +35,8 @@ enum httpread_state {
  * it. */
 struct httpread {
 	enum httpread_state state;
+	bool		 is_tls;	/* refused because it is no HTTP at all; for
+					 * whoever says so */
 	uint8_t		*head;		/* owned; what there is of it */
 	size_t		 head_len;
 	uint8_t		*body;		/* owned; the same */
