@@ -512,12 +512,13 @@ static void
 conn_refuse(struct conn *c, int status)
 {
 	c->keep_alive = false;
-	if (status == 413)
+	if (c->http.is_tls)
+		conn_drop(c, CLOSE_ABNORMAL, "TLS on a plain port");
+	else if (status == 413)
 		conn_respond(c, 413, NULL, "application/json", "{\"error\":{"
 		    "\"code\":\"bad_request\",\"message\":\"too long\"}}");
 	else
 		conn_respond(c, status, NULL, "text/plain",
-		    c->http.is_tls ? "TLS on a plain port" :
 		    http_reason(status));
 }
 

@@ -187,14 +187,6 @@ def old(w):
 
 
 @case
-def tls(w):
-    """a TLS handshake on the plain port is refused at once"""
-    h = Http(w)
-    h.send(b"\x16\x03\x01")
-    check(h.ended().startswith(b"HTTP/1.1 400 "), "answer")
-
-
-@case
 def idle(w):
     """one that asks no more is closed after auth_timeout"""
     other = World("app", auth_timeout="1s")
