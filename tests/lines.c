@@ -243,7 +243,7 @@ carry_on(struct conn *c, struct session *s)
 static void
 open_stream(struct conn *c, const struct http_request *req)
 {
-	char		*token = request_token(req, false);
+	char		*token = request_token(req, true);
 	char		 id[SESSION_ID_LEN + 1];
 	struct session	*s;
 
@@ -341,7 +341,7 @@ parse(struct command *cmd, const struct http_slice *body)
 static void
 open_command(struct conn *c, const struct http_request *req)
 {
-	char		*token = request_token(req, false);
+	char		*token = request_token(req, true);
 	struct session	*s = token == NULL ? NULL : find_session(req, token);
 	struct waiting	*w;
 	struct command	 cmd;

@@ -66,7 +66,7 @@ static void
 open_session(struct conn *c, const struct http_request *req)
 {
 	struct session	*s;
-	char		 epoch[EPOCH_MAX], *token = request_token(req, false);
+	char		 epoch[EPOCH_MAX], *token = request_token(req, true);
 	int64_t		 since = request_position(req, epoch, sizeof(epoch));
 
 	s = session_new(c, &proto_dialect);

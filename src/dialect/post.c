@@ -222,7 +222,7 @@ post_open(struct conn *c, const struct http_request *req)
 		    "the type must be application/json");
 		return;
 	}
-	if ((token = request_token(req, true)) == NULL) {
+	if ((token = request_token(req, false)) == NULL) {
 		request_refuse(c, 401, "unauthorized", "no token");
 		return;
 	}

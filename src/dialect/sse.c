@@ -375,7 +375,7 @@ sse_open(struct conn *c, const struct http_request *req)
 		sse_later(c, REFUSED_MS);
 		return;
 	}
-	if ((token = request_token(req, true)) == NULL) {
+	if ((token = request_token(req, false)) == NULL) {
 		request_refuse(c, 401, "unauthorized", "no token");
 		return;
 	}

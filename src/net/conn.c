@@ -27,16 +27,18 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "base/xmalloc.h"
+#include "net/httpwrite.h"
 #include "net/conn.h"
 #include "net/frame.h"
+#include "net/httpread.h"
 #include "net/netlog.h"
 #include "net/outq.h"
 #include "net/sock.h"
 #include "net/ws.h"
 #include "net/wsread.h"
 
-#define TLS_HANDSHAKE	0x16		/* RFC 8446 section 5.1; no method */
 #define READ_SIZE	65536
+#define KEPT_MAX	(HTTP_MAX_HEAD + READ_SIZE)	/* between two reads */
 #define IOV_COUNT	64
 #define FLUSH_SLICE	256		/* connections written in a turn */
 #define FLUSH_LATE	64		/* and at least so many late ones */
@@ -44,8 +46,7 @@
 
 enum conn_state {
 	CONN_HANDSHAKE,		/* of the stream below: TLS */
-	CONN_REQUEST,		/* the request head has not all arrived */
-	CONN_BODY,		/* nor its body */
+	CONN_REQUEST,		/* the request has not all arrived */
 	CONN_WAITING,		/* the owner answers later */
 	CONN_OPEN,		/* WebSocket */
 	CONN_STREAM,		/* an answer without an end */
@@ -55,7 +56,7 @@ enum conn_state {
 };
 
 static const char *const state_names[] = {
-	"handshake", "request", "body", "waiting", "open", "stream", "closing", "linger",
+	"handshake", "request", "waiting", "open", "stream", "closing", "linger",
 	"dead"
 };
 
@@ -86,17 +87,19 @@ struct conn {
 	int64_t			  last_life_ms;
 	bool			  sent_fin;
 	bool			  is_head;	/* the request: no body out */
-	char			 *headers;	/* owned; of every answer */
+	bool			  keep_alive;	/* it may be followed by more */
+	bool			  answered;
+	bool			  is_old;	/* HTTP/1.0 */
+	char			 *headers;	/* owned; of its answer */
 	struct event		  timer;
 	TAILQ_ENTRY(conn)	  entry;	/* on conns or on dead */
 
 	/* input */
-	uint8_t			 *in;		/* owned; an incomplete head, or
-						 * the one of the body */
+	uint8_t			 *in;		/* owned; an incomplete frame head,
+						 * or what follows a request that
+						 * waits for its answer */
 	size_t			  in_len;
-	uint8_t			 *body;		/* owned; so far */
-	size_t			  body_have;
-	size_t			  body_len;
+	struct httpread		  http;
 	struct wsread		  reader;
 
 	bool			  is_quiet;	/* the log need not know, or
@@ -112,9 +115,11 @@ static struct conn_list		 dead = TAILQ_HEAD_INITIALIZER(dead);
 static struct conn_list		 dirty = TAILQ_HEAD_INITIALIZER(dirty);
 static struct conn_list		 late = TAILQ_HEAD_INITIALIZER(late);
 static size_t			 nconns;
+static bool			 ending;	/* no connection is kept */
 static uint64_t			 last_id;
-static uint8_t			 read_buf[HTTP_MAX_HEAD + READ_SIZE];
+static uint8_t			 read_buf[KEPT_MAX + READ_SIZE];
 
+static void	conn_resume(struct conn *c);
 static void	conn_write(struct conn *c);
 
 /* The owner sends what he has. */
@@ -137,9 +142,10 @@ conn_set_state(struct conn *c, enum conn_state state, const char *why)
 static void
 conn_arm(struct conn *c)
 {
+	bool	heeds = c->state == CONN_OPEN || c->state == CONN_REQUEST;
+
 	if (c->state != CONN_DEAD)
-		sock_wants(c->sock, !c->full || c->state != CONN_OPEN,
-		    c->want_write);
+		sock_wants(c->sock, !c->full || !heeds, c->want_write);
 }
 
 /* Say once how it ended. */
@@ -202,7 +208,7 @@ conn_free(struct conn *c)
 	outq_clear(&c->out);
 	wsread_clear(&c->reader);
 	free(c->in);
-	free(c->body);
+	httpread_clear(&c->http);
 	free(c->headers);
 	free(c->user);
 	free(c);
@@ -304,6 +310,8 @@ conn_write(struct conn *c)
 			c->ops->drained(c);
 	}
 	conn_arm(c);
+	if (c->state == CONN_REQUEST && c->in_len > 0 && !c->full)
+		conn_resume(c);
 }
 
 static void
@@ -486,99 +494,95 @@ conn_frames(struct conn *c, uint8_t *p, size_t n)
 	return n;
 }
 
-/* A whole request: the owner's to answer. */
+/* A whole request: answered in the callback, or later, or not yet. */
 static void
-conn_hand_over(struct conn *c, struct http_request *req, const uint8_t *body)
+conn_hand_over(struct conn *c, const struct http_request *req)
 {
-	req->body.p = (const char *)body;
-	req->body.len = c->body_len;
 	c->is_head = http_slice_is(&req->method, "HEAD");
+	c->keep_alive = req->keep_alive;
+	c->is_old = req->minor == 0;
+	c->is_quiet = false;
+	c->answered = false;
 	c->request(c, req);
-	if (c->state == CONN_REQUEST || c->state == CONN_BODY)
+	if (c->state == CONN_REQUEST && !c->answered)
 		conn_drop(c, CLOSE_ABNORMAL, "request not answered");
 }
 
-/* Collect n more bytes of the body, whose length is bounded. */
 static void
-conn_add_body(struct conn *c, const uint8_t *p, size_t n)
+conn_refuse(struct conn *c, int status)
 {
-	if (n > c->body_len - c->body_have)
-		n = c->body_len - c->body_have;
-	if (n == 0)
-		return;
-	c->body = xrealloc(c->body, c->body_have + n);
-	memcpy(c->body + c->body_have, p, n);
-	c->body_have += n;
-}
-
-/* Begin to collect a body: keep the head and what has come of it. */
-static void
-conn_begin_body(struct conn *c, const struct http_request *req,
-    const uint8_t *p, size_t head, size_t n)
-{
-	conn_keep(c, p, head);
-	conn_add_body(c, p + head, n - head);
-	conn_set_state(c, CONN_BODY, "a body");
-	if (http_header_has(req, "Expect", "100-continue"))
-		conn_send_text(c, xstrdup("HTTP/1.1 100 Continue\r\n\r\n"));
-}
-
-/* More of a body, perhaps its end. */
-static void
-conn_body(struct conn *c, const uint8_t *p, size_t n)
-{
-	struct http_request	 req;
-	uint8_t			*head = c->in, *body;
-	size_t			 len = c->in_len;
-
-	conn_add_body(c, p, n);
-	if (c->body_have < c->body_len)
-		return;
-	body = c->body;
-	c->in = c->body = NULL;
-	c->in_len = c->body_have = 0;
-	if (http_request_parse(&req, (const char *)head, len) > 0)
-		conn_hand_over(c, &req, body);
-	free(head);
-	free(body);
-}
-
-/* Returns the bytes of the request that were used, 0 if it is incomplete. */
-static size_t
-conn_head(struct conn *c, const uint8_t *p, size_t n)
-{
-	struct http_request	req;
-	int			r;
-
-	if (p[0] == TLS_HANDSHAKE) {
+	c->keep_alive = false;
+	if (c->http.is_tls)
 		conn_drop(c, CLOSE_ABNORMAL, "TLS on a plain port");
-		return n;
-	}
-	r = http_request_parse(&req, (const char *)p, n);
-	if (r > 0 && req.content_length > c->limits->message_bytes) {
+	else if (status == 413)
 		conn_respond(c, 413, NULL, "application/json", "{\"error\":{"
 		    "\"code\":\"bad_request\",\"message\":\"too long\"}}");
-		return n;
+	else
+		conn_respond(c, status, NULL, "text/plain",
+		    http_reason(status));
+}
+
+/* Read requests from p[n]; returns how many bytes were used. */
+static size_t
+conn_requests(struct conn *c, const uint8_t *p, size_t n)
+{
+	struct http_request	req;
+	size_t			used = 0, step;
+	bool			waits;
+	int			r;
+
+	while (used < n && c->state == CONN_REQUEST && !c->full) {
+		r = httpread_step(&c->http, p + used, n - used,
+		    c->limits->message_bytes, &req, &step, &waits);
+		used += step;
+		if (r == 0) {
+			if (waits)
+				conn_send_text(c, xstrdup(
+				    "HTTP/1.1 100 Continue\r\n\r\n"));
+			return n;
+		}
+		if (r < 0) {
+			conn_refuse(c, -r);
+			return n;
+		}
+		conn_hand_over(c, &req);
 	}
-	if (r < 0) {
-		conn_respond(c, -r, NULL, "text/plain", http_reason(-r));
-		return n;
-	}
-	if (r == 0)
-		return 0;
-	c->body_len = (size_t)req.content_length;
-	if (c->body_len > n - (size_t)r) {
-		conn_begin_body(c, &req, p, (size_t)r, n);
-		return n;
-	}
-	conn_hand_over(c, &req, p + r);
-	return (size_t)r + c->body_len;
+	return used;
+}
+
+/* Use what there is at p[n] as the state says, and keep the rest. */
+static void
+conn_input(struct conn *c, uint8_t *p, size_t n)
+{
+	size_t	used = 0;
+
+	if (c->state == CONN_REQUEST)
+		used = conn_requests(c, p, n);
+	if (c->state == CONN_OPEN || c->state == CONN_CLOSING)
+		used += conn_frames(c, p + used, n - used);
+	else if (c->state != CONN_REQUEST && c->state != CONN_WAITING)
+		used = n;
+	httpread_release(&c->http);
+	if (c->state != CONN_DEAD)
+		conn_keep(c, p + used, n - used);
+	if (c->state == CONN_WAITING && c->in_len > HTTP_MAX_HEAD)
+		conn_drop(c, CLOSE_POLICY, "too much before the answer");
+}
+
+/* The answer is out: go on with what had come behind its request. */
+static void
+conn_resume(struct conn *c)
+{
+	size_t	n = c->in_len;
+
+	memcpy(read_buf, c->in, n);
+	conn_input(c, read_buf, n);
 }
 
 static void
 conn_read(struct conn *c)
 {
-	size_t	have = c->in_len, used = 0;
+	size_t	have = c->in_len;
 	ssize_t	r;
 
 	r = sock_read(c->sock, read_buf + have, READ_SIZE);
@@ -591,21 +595,9 @@ conn_read(struct conn *c)
 	}
 	c->last_life_ms = clock_ms();
 	stats_add(STAT_RECEIVED_BYTES, r);
-	if (c->state == CONN_BODY) {
-		conn_body(c, read_buf + have, (size_t)r);
-		return;
-	}
 	if (have > 0)
 		memcpy(read_buf, c->in, have);
-	have += (size_t)r;
-	if (c->state == CONN_REQUEST)
-		used = conn_head(c, read_buf, have);
-	if (c->state == CONN_OPEN || c->state == CONN_CLOSING)
-		used += conn_frames(c, read_buf + used, have - used);
-	else if (c->state != CONN_REQUEST)
-		used = have;
-	if (c->state != CONN_DEAD && c->state != CONN_BODY)
-		conn_keep(c, read_buf + used, have - used);
+	conn_input(c, read_buf, have + (size_t)r);
 }
 
 /* Whether the stream is ready for bytes; if not, it has been seen to. */
@@ -655,6 +647,7 @@ void
 conn_init(struct event_base *base)
 {
 	loop = base;
+	ending = false;
 	flush_event = clock_new(base, conn_flush, NULL);
 }
 
@@ -726,34 +719,40 @@ conn_peer(const struct conn *c, char out[ADDR_MAX])
 	memcpy(out, c->peer, ADDR_MAX);
 }
 
+/* The request has its answer: another may follow, or the end does. */
+static void
+conn_answered(struct conn *c, bool keep)
+{
+	bool	was_waiting = c->state == CONN_WAITING;
+
+	c->answered = true;
+	c->is_quiet = true;
+	free(c->headers);
+	c->headers = NULL;
+	conn_set_state(c, keep ? CONN_REQUEST : CONN_LINGER, "answered");
+	clock_start(&c->timer, keep ? c->limits->request_timeout_ms :
+	    c->limits->close_timeout_ms);
+	if (was_waiting)
+		conn_tell_closed(c, CLOSE_NORMAL, "answered");
+	c->ops = NULL;
+}
+
 void
 conn_answer(struct conn *c, int status, const char *headers,
     const char *type, const void *body, size_t len)
 {
-	struct frame	*f;
-	char		*length;
-	bool		 was_waiting = c->state == CONN_WAITING;
+	struct frame		*f;
+	struct http_answer		 a = { status, type, len, c->headers, headers,
+	    c->keep_alive && !ending, c->is_old };
 
-	/* RFC 9110 section 15.3.5: 204 has no content, and says no length. */
-	length = status == 204 ? xstrdup("") : xasprintf("Content-Type: %s\r\n"
-	    "Content-Length: %zu\r\n", type, len);
-	f = frame_of(xasprintf("HTTP/1.1 %d %s\r\n%s"
-	    "Cache-Control: no-store\r\nConnection: close\r\n%s%s\r\n",
-	    status, http_reason(status), length,
-	    c->headers == NULL ? "" : c->headers,
-	    headers == NULL ? "" : headers), body,
+	/* RFC 9110 section 15.3.5: 204 has no content. */
+	f = frame_of(httpwrite_head(&a), body,
 	    c->is_head || status == 204 ? 0 : len);
-	free(length);
 	conn_queue(c, f, DUE_NOW);
 	frame_unref(f);
 	if (status >= 400)
 		conn_refused(c, status, http_reason(status));
-	c->is_quiet = true;
-	conn_set_state(c, CONN_LINGER, "answered");
-	clock_start(&c->timer, c->limits->close_timeout_ms);
-	if (was_waiting)
-		conn_tell_closed(c, CLOSE_NORMAL, "answered");
-	c->ops = NULL;
+	conn_answered(c, a.keep_alive);
 }
 
 void
@@ -814,10 +813,10 @@ conn_is_waiting(const struct conn *c)
 void
 conn_stream(struct conn *c, const char *type)
 {
-	conn_send_text(c, xasprintf("HTTP/1.1 200 OK\r\n"
-	    "Content-Type: %s\r\nCache-Control: no-store\r\n"
-	    "X-Accel-Buffering: no\r\nConnection: close\r\n%s\r\n", type,
-	    c->headers == NULL ? "" : c->headers));
+	struct http_answer	a = { 200, type, HTTPWRITE_ENDLESS, c->headers, NULL,
+	    false, c->is_old };
+
+	conn_send_text(c, httpwrite_head(&a));
 	c->out.bare = true;
 	conn_set_state(c, CONN_STREAM, "a stream");
 }
@@ -826,16 +825,7 @@ void
 conn_upgrade(struct conn *c, const struct http_request *req,
     const char *protocol)
 {
-	const struct http_slice	*key;
-	char			 accept[WS_ACCEPT_LEN + 1];
-
-	key = http_header_find(req, "Sec-WebSocket-Key");
-	ws_accept_key(accept, key->p, key->len);
-	conn_send_text(c, xasprintf("HTTP/1.1 101 Switching Protocols\r\n"
-	    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-	    "Sec-WebSocket-Accept: %s\r\n%s%s%s\r\n", accept,
-	    protocol == NULL ? "" : "Sec-WebSocket-Protocol: ",
-	    protocol == NULL ? "" : protocol, protocol == NULL ? "" : "\r\n"));
+	conn_send_text(c, httpwrite_upgrade(req, protocol));
 	(void)evtimer_del(&c->timer);
 	conn_set_state(c, CONN_OPEN, "upgraded");
 }
@@ -888,7 +878,9 @@ conn_close(struct conn *c, int code, const char *reason)
 		conn_end_stream(c, code, reason);
 	else if (c->state == CONN_WAITING)
 		conn_respond(c, 503, NULL, "text/plain", reason);
-	else if (c->state == CONN_REQUEST || c->state == CONN_BODY)
+	else if (c->state == CONN_REQUEST && c->out.n > 0)
+		conn_end_stream(c, code, reason);
+	else if (c->state == CONN_REQUEST)
 		conn_drop(c, code, reason);
 }
 
@@ -897,6 +889,7 @@ conn_close_all(int code, const char *reason)
 {
 	struct conn	*c, *next;
 
+	ending = true;
 	for (c = TAILQ_FIRST(&conns); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		if (c->state != CONN_WAITING)
