@@ -19,12 +19,15 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/table.h"
 #include "base/xmalloc.h"
 #include "db/feed.h"
 #include "db/pg.h"
 #include "dialect/endpoint.h"
+#include "gauges.h"
 #include "net/conn.h"
+#include "net/http.h"
 #include "net/listener.h"
 #include "net/request.h"
 #include "net/route.h"
@@ -106,7 +109,29 @@ static const struct route status_routes[] = {
 	{ NULL, NULL, NULL, false },
 };
 
-static const struct route *const status_tables[] = { status_routes };
+static void
+open_metrics(struct conn *c, const struct http_request *req)
+{
+	const struct http_slice	*h = http_header_find(req, "Accept");
+	char			*accept = h == NULL ? NULL : xmemdup(h->p,
+				    h->len), *text;
+	enum metrics_format	 format = metrics_choose(accept);
+
+	gauges_update(is_ready(), feed_position(feed));
+	text = metrics_print(format);
+	conn_answer(c, 200, NULL, metrics_type(format), text, strlen(text));
+	free(text);
+	free(accept);
+}
+
+static const struct route metrics_routes[] = {
+	{ "GET", "/metrics", open_metrics, false },
+	{ NULL, NULL, NULL, false },
+};
+
+static const struct route *const status_tables[] = { status_routes,
+	metrics_routes };
+#define NSTATUS	(sizeof(status_tables) / sizeof(status_tables[0]))
 
 static void
 on_request(struct conn *c, const struct http_request *req)
@@ -127,7 +152,7 @@ static void
 on_status_request(struct conn *c, const struct http_request *req)
 {
 	conn_hush(c);
-	route_serve(status_tables, 1, c, req);
+	route_serve(status_tables, NSTATUS, c, req);
 }
 
 /* Of addresses that clients do not know. */
@@ -496,6 +521,7 @@ server_start(struct event_base *base, const struct config *config,
 	set_limits();
 	drain_timer = clock_new(loop, on_drain_timer, NULL);
 	watch_timer = clock_new(loop, on_watch_timer, NULL);
+	gauges_init();
 	unready_ms = clock_ms();
 	node = node_name();
 	start_modules(keys);

@@ -63,6 +63,7 @@ struct request {
 	bool			 is_held;	/* handlers are being loaded */
 	struct command		 cmd;		/* owned */
 	char			*room;		/* owned; of a send, or NULL */
+	int64_t			 begun_ms;
 };
 
 enum client_state {
@@ -140,6 +141,7 @@ request_new(struct session *s, enum request_type type, struct command *cmd)
 		q->cmd = *cmd;
 		memset(cmd, 0, sizeof(*cmd));
 	}
+	q->begun_ms = clock_ms();
 	client_of(s)->requests++;
 	return q;
 }
@@ -362,6 +364,7 @@ on_greeted(void *arg, const struct pg_result *res)
 	size_t		  n, i;
 	bool		  again;
 
+	stats_time(STAT_GREET_TIME, (clock_ms() - q->begun_ms) * 1000);
 	if (request_is_stale(q)) {
 		request_end(q);
 		return;
@@ -502,6 +505,7 @@ on_authorized(void *arg, const struct pg_result *res)
 	struct request	*q = arg;
 	struct session	*s = q->session;
 
+	stats_time(STAT_RULE_TIME, (clock_ms() - q->begun_ms) * 1000);
 	if (request_is_stale(q)) {
 		request_end(q);
 		return;

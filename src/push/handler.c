@@ -32,6 +32,7 @@ struct call {
 	handler_done		 done;
 	void			*arg;
 	bool			 alone;		/* not in a batch again */
+	int64_t			 begun_ms;
 };
 TAILQ_HEAD(call_list, call);
 
@@ -128,6 +129,7 @@ call_end(struct call_list *list, struct call *c, const char *answer)
 	TAILQ_REMOVE(list, c, entry);
 	if (list == &waiting)
 		nwaiting--;
+	stats_time(STAT_HANDLER_TIME, (clock_ms() - c->begun_ms) * 1000);
 	stats_add_to(STAT_HANDLERS, answer == NULL ? STAT_ERROR : STAT_OK, 1);
 	c->done(c->arg, answer);
 	free(c->json);
@@ -287,6 +289,7 @@ handler_call(const struct session *s, const char *event, const char *room,
 	if (!loaded || nwaiting >= (size_t)cfg->handler_queue)
 		return -1;
 	c = xcalloc(1, sizeof(*c));
+	c->begun_ms = clock_ms();
 	c->json = call_json(s, event, room, data, key);
 	c->done = done;
 	c->arg = arg;
