@@ -251,9 +251,9 @@ test_bad_pairs(void)
 	cfg = load("listen =\ntls_listen = 127.0.0.1:1\n");
 	ok(cfg != NULL, "TLS alone");
 	config_free(cfg);
-	cfg = load("arm_window = 5\n");
-	ok(cfg == NULL && strcmp(err, "arm_below: found 20, allowed: at most "
-	    "arm_window (5)") == 0, "%s", err);
+	cfg = load("move_interval = 2ms\nmove_interval_min = 3ms\n");
+	ok(cfg == NULL && strcmp(err, "move_interval_min: found 3ms, allowed: "
+	    "at most move_interval (2ms)") == 0, "%s", err);
 }
 
 static void
