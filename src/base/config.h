@@ -15,6 +15,10 @@
 struct config {
 	/* network */
 	char		*listen;		/* "address:port, address:port" */
+	char		*tls_listen;		/* as listen; empty: none */
+	char		*tls_certificate_file;
+	char		*tls_key_file;
+	char		*tls_ticket_secret_file;
 	int64_t		 reuse_port;		/* 0 or 1 */
 	char		*origins;		/* list, empty: any */
 	int64_t		 max_connections;
@@ -95,6 +99,14 @@ struct config {
 struct config *
 	 config_load(const char *file, char *err, size_t errlen);
 void	 config_free(struct config *);
+
+/*
+ * Take over from a configuration just loaded what can change while the daemon
+ * runs; fresh gets the old values.  Returns the keys of the other settings that
+ * differ, separated by blanks; the caller frees.
+ */
+char	*config_take(struct config *live, struct config *fresh);
+bool	 config_is_reloadable(size_t i);
 
 /* The i-th key, or NULL after the last.  For the test that the manual and the
  * sample name every key, and for printing. */

@@ -31,6 +31,7 @@ struct request {
 	struct session		*session;	/* a reference */
 	struct command		 cmd;		/* owned */
 	struct rights		 rights;
+	int64_t			 asked_ms;
 	struct ask		*ask;		/* of rules; NULL: none */
 	struct greeting		*greeting;	/* owned, or NULL */
 	char			*room;		/* owned; of a send, or NULL */
