@@ -29,6 +29,9 @@
 #include "push/room.h"
 #include "push/session.h"
 
+/* An EventSource dispatches these itself: a page must not take an event of a
+ * room for a broken connection. */
+#define OWN_EVENTS	"error open message"
 #define RETRY_MS	1000		/* what a stream begins with */
 #define REFUSED_MS	5000		/* for a client that is not admitted */
 #define EPOCH_MAX	64
@@ -61,6 +64,8 @@ wrap(const char *id, const char *prefix, const char *name,
 	char		*head;
 	struct frame	*f;
 
+	if (prefix[0] == '\0' && config_list_has(OWN_EVENTS, name))
+		prefix = "event:";
 	head = xasprintf("%sevent: %s%s\ndata: ", id, prefix, name);
 	n = strlen(head);
 	for (i = strlen(id); i + sizeof("\ndata: ") <= n; i++)

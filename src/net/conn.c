@@ -35,6 +35,7 @@
 #include "net/ws.h"
 #include "net/wsread.h"
 
+#define TLS_HANDSHAKE	0x16		/* RFC 8446 section 5.1; no method */
 #define READ_SIZE	65536
 #define IOV_COUNT	64
 #define FLUSH_SLICE	256		/* connections written in a turn */
@@ -549,6 +550,10 @@ conn_head(struct conn *c, const uint8_t *p, size_t n)
 	struct http_request	req;
 	int			r;
 
+	if (p[0] == TLS_HANDSHAKE) {
+		conn_drop(c, CLOSE_ABNORMAL, "TLS on a plain port");
+		return n;
+	}
 	r = http_request_parse(&req, (const char *)p, n);
 	if (r > 0 && req.content_length > c->limits->message_bytes) {
 		conn_respond(c, 413, NULL, "application/json", "{\"error\":{"
