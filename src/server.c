@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/table.h"
 #include "base/xmalloc.h"
 #include "db/feed.h"
@@ -33,6 +34,7 @@
 #include "push/handler.h"
 #include "push/hub.h"
 #include "push/member.h"
+#include "push/rule.h"
 #include "push/presence.h"
 #include "push/session.h"
 #include "server.h"
@@ -76,7 +78,7 @@ static bool
 is_ready(void)
 {
 	return !leaving && feed_is_ready(feed) && pg_is_up(query) &&
-	    member_is_up() && handler_is_up();
+	    member_is_up() && rule_is_up() && handler_is_up();
 }
 
 static void
@@ -253,11 +255,22 @@ on_ready(void *arg, bool ready)
 static void
 on_stamp(void *arg, struct feed_stamp *stamp)
 {
+	struct text	pids = { NULL, 0, 0 };
+
 	(void)arg;
 	stamp->connections = admit_count();
-	(void)snprintf(stamp->backends, sizeof(stamp->backends),
-	    "{%d,%d,%d,%d}", feed_backend(feed), pg_backend(query),
-	    member_backend(), handler_backend());
+	text_add(&pids, "{");
+	text_add_number(&pids, feed_backend(feed));
+	text_add(&pids, ",");
+	text_add_number(&pids, pg_backend(query));
+	text_add(&pids, ",");
+	text_add_number(&pids, member_backend());
+	rule_backends(&pids);
+	handler_backends(&pids);
+	text_add(&pids, "}");
+	(void)snprintf(stamp->backends, sizeof(stamp->backends), "%s",
+	    pids.buf);
+	free(pids.buf);
 }
 
 static void
@@ -277,6 +290,7 @@ on_query_up(void *arg)
 {
 	(void)arg;
 	feed_vet(feed, query);
+	handler_reload();
 	presence_renew();
 }
 
@@ -320,6 +334,7 @@ static bool
 drained(void)
 {
 	return TAILQ_EMPTY(&sessions) && handler_is_idle() &&
+	    rule_is_idle() &&
 	    pg_outstanding(query) == 0;
 }
 
@@ -385,9 +400,11 @@ server_exit(void)
 {
 	listener_stop(NULL);
 	conn_exit();
+	client_exit();
 	feed_free(feed);
 	pg_free(query);
 	handler_exit();
+	rule_exit();
 	presence_exit();
 	member_exit();
 	event_free(drain_timer);
@@ -449,9 +466,10 @@ start_modules(const struct token_keys *keys)
 	query = pg_new(loop, &set, &query_ops, NULL);
 	member_init(loop, cfg, feed);
 	hub_init(cfg, &hub_ops);
-	handler_init(loop, cfg, feed, client_loaded);
+	rule_init(loop, cfg, feed, query);
+	handler_init(loop, cfg, feed, query, client_loaded);
 	presence_init(loop, query, node);
-	client_init(loop, cfg, feed, query, keys);
+	client_init(loop, cfg, feed, keys);
 	request_init(cfg);
 	start_endpoints(keys);
 }

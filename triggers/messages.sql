@@ -438,15 +438,19 @@ END $$;
 DO $$
 BEGIN
   PERFORM pgpush.on('order_typing',
-    'public.push_order_typing(text,text,jsonb,jsonb)', 'order:{orderId}');
+    'public.push_order_typing(text,text,jsonb,jsonb)', 'order:{orderId}',
+    batch => true);
   PERFORM pgpush.on('mark_messages_read',
     'public.push_mark_messages_read(text,text,jsonb,jsonb)', 'order:{orderId}');
   PERFORM pgpush.on('disconnect',
-    'public.push_disconnect(text,text,jsonb,jsonb)', member => false);
+    'public.push_disconnect(text,text,jsonb,jsonb)', member => false,
+    batch => true);
   PERFORM pgpush.on('order_message',
-    'public.push_nothing(text,text,jsonb,jsonb)', member => false);
+    'public.push_nothing(text,text,jsonb,jsonb)', member => false,
+    batch => true);
   PERFORM pgpush.on('dispute_message',
-    'public.push_nothing(text,text,jsonb,jsonb)', member => false);
+    'public.push_nothing(text,text,jsonb,jsonb)', member => false,
+    batch => true);
 END $$;
 
 COMMIT;

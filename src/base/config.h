@@ -64,9 +64,14 @@ struct config {
 	int64_t		 retain_ms;
 	char		*notify_events;		/* list, empty: any */
 	/* handlers and presence */
+	int64_t		 handler_connections;
 	int64_t		 handler_timeout_ms;
+	int64_t		 handler_slow_ms;
 	int64_t		 handler_interval_ms;
 	int64_t		 handler_queue;		/* calls waiting */
+	int64_t		 rule_connections;
+	int64_t		 rule_timeout_ms;
+	int64_t		 lock_timeout_ms;
 	int64_t		 presence_grace_ms;
 	/* log */
 	int64_t		 log_level;		/* enum log_level */

@@ -21,7 +21,7 @@ struct feed;
 /* What the daemon says of itself every second in pgpush.nodes. */
 struct feed_stamp {
 	int64_t		 connections;
-	char		 backends[64];	/* a PostgreSQL array: {1,2,3} */
+	char		 backends[2048];	/* a PostgreSQL array: {1,2,3} */
 };
 
 struct feed_ops {

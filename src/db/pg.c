@@ -885,6 +885,15 @@ pg_ok(const struct pg_result *res)
 	return res != NULL && result_ok(res->res);
 }
 
+const char *
+pg_code(const struct pg_result *res)
+{
+	const char	*code = res == NULL ? NULL :
+			    PQresultErrorField(res->res, PG_DIAG_SQLSTATE);
+
+	return code == NULL ? "" : code;
+}
+
 int
 pg_rows(const struct pg_result *res)
 {

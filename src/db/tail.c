@@ -18,7 +18,7 @@
 #include "db/ring.h"
 #include "db/tail.h"
 
-#define VETTED_MAX	4	/* connections beside the feed's */
+#define VETTED_MAX	256	/* connections beside the feed's */
 
 struct tail {
 	const struct config	*cfg;		/* outlives us, as do ops */

@@ -18,19 +18,19 @@ struct conn;
 struct dialect;
 struct event_base;
 struct feed;
-struct pg;
 struct session;
 struct token_keys;
 
-/* query is the connection for authorisation.  All outlive the module. */
+/* All outlive the module. */
 void	 client_init(struct event_base *base, const struct config *cfg,
-	    struct feed *feed, struct pg *query,
-	    const struct token_keys *keys);
+	    struct feed *feed, const struct token_keys *keys);
+/* End all sessions. */
+void	 client_exit(void);
 
 /* A session was made: its clock starts. */
 void	 client_open(struct session *s);
 
-/* Whether the database has been asked something for it and not answered. */
+/* Whether a command of it waits, or the database is asked something for it. */
 bool	 client_is_busy(const struct session *s);
 
 /*
