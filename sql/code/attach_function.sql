@@ -124,6 +124,7 @@ BEGIN
       THEN 'deleted' ELSE 'statement' END, ARRAY[
     ['<declare_one>', o.declare_one], ['<declare_all>', o.declare_all],
     ['<one>', one || CASE WHEN single THEN ', 1' ELSE ', count(*) OVER ()' END],
+    ['<most>', CASE WHEN grouped THEN '10000' ELSE '100000' END],
     ['<strict>', CASE WHEN single THEN 'STRICT ' ELSE '' END],
     ['<limit>', CASE WHEN single THEN '' ELSE ' LIMIT 2' END], ['<ones>', o.ones], ['<alls>', o.alls], ['<xs>', o.xs],
     ['<aggs>', o.aggs || CASE WHEN grouped THEN ', sum(n)' ELSE ', count(*)' END],
@@ -268,7 +269,8 @@ BEGIN
       RETURN NULL;
     END IF;
     -- More than 10,000 rows, or one of them fails: by halves, with statements
-    -- made now, until only the bad ones are left.  Their rooms get a resync.
+    -- made now, until only the bad ones are left.  Their rooms get a resync, as
+    -- do rooms with more than <most> rows.
     BEGIN
       call := TG_ARGV[0]; cols := TG_ARGV[1];
       query := pgpush.attach_query(TG_RELID, TG_OP, call, cols, false);
@@ -279,8 +281,8 @@ BEGIN
       PERFORM pgpush.ring(TG_TABLE_NAME);
       IF n > 10000 AND call ->> 'kind' <> 'release' THEN
         EXECUTE counts INTO lost_room, lost_n USING 1, n;
-        crowded := ARRAY(SELECT r FROM unnest(lost_room, lost_n) AS x (r, c) WHERE c > 10000);
-        lost_n := ARRAY(SELECT c FROM unnest(lost_n) AS c WHERE c > 10000);
+        crowded := ARRAY(SELECT r FROM unnest(lost_room, lost_n) AS x (r, c) WHERE c > <most>);
+        lost_n := ARRAY(SELECT c FROM unnest(lost_n) AS c WHERE c > <most>);
       END IF;
     EXCEPTION WHEN OTHERS THEN
       why := SQLERRM;

@@ -287,7 +287,7 @@ SELECT results_eq($$SELECT room, event, data FROM pgpush.attach('t.m', 'r:{room}
 SELECT is_empty($$SELECT FROM pg_proc WHERE pronamespace = 'pgpush_triggers'::regnamespace$$, 'and makes nothing');
 
 -- Many rows
-SELECT pgpush.attach('t.m', 'r:{room}', '{"insert":"n"}', '{id}') \g /dev/null
+SELECT pgpush.attach('t.m', 'r:{room}', '{"insert":"n"}', '{id}', each => 'room') \g /dev/null
 INSERT INTO t.m (id, room) SELECT i, CASE WHEN i % 20 = 0 THEN i ELSE 0 END FROM generate_series(1000, 15999) i;
 SELECT is((SELECT array_agg(DISTINCT coalesce(lost, 0) ORDER BY coalesce(lost, 0)) FROM pgpush.outbox), '{0,14250}', 'only a room with more than 10,000 gets a resync');
 SELECT is((SELECT count(*)::int FROM pgpush.outbox), 751, 'the others get their rows');
