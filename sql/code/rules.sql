@@ -145,6 +145,26 @@ COMMENT ON FUNCTION pgpush.rules_check() IS
 CREATE OR REPLACE TRIGGER rules_check BEFORE INSERT OR UPDATE ON pgpush.rules
   FOR EACH ROW EXECUTE FUNCTION pgpush.rules_check();
 
+-- Not SECURITY DEFINER either.  A rule whose function is gone is anybody's.
+CREATE OR REPLACE FUNCTION pgpush.rules_owned() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  owner regrole := (SELECT proowner FROM pg_proc
+    WHERE oid = to_regprocedure(OLD.function));
+BEGIN
+  IF owner IS NOT NULL AND NOT pg_has_role(current_user, owner, 'USAGE') THEN
+    RAISE EXCEPTION 'pgpush: % does not own the function % of the rule',
+      current_user, OLD.function
+      USING ERRCODE = 'insufficient_privilege',
+            HINT = format('Do it as %s, or as a member of that role.', owner);
+  END IF;
+  RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+COMMENT ON FUNCTION pgpush.rules_owned() IS
+  'Trigger: only the owner of its function may change or delete a rule.';
+CREATE OR REPLACE TRIGGER rules_owned BEFORE UPDATE OR DELETE ON pgpush.rules
+  FOR EACH ROW EXECUTE FUNCTION pgpush.rules_owned();
+
 -- One row per transaction is enough: all its changes become visible at once.
 CREATE OR REPLACE FUNCTION pgpush.rules_changed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -273,7 +293,7 @@ COMMENT ON FUNCTION pgpush.authorize(text, text, jsonb) IS
 REVOKE ALL ON pgpush.rules FROM PUBLIC;
 REVOKE ALL ON FUNCTION
   pgpush.compile(text), pgpush.check_function(regprocedure, regtype[], regtype),
-  pgpush.rules_check(), pgpush.rules_changed(),
+  pgpush.rules_check(), pgpush.rules_owned(), pgpush.rules_changed(),
   pgpush.allow(text, regprocedure), pgpush.greet(regprocedure),
   pgpush.present(regprocedure), pgpush.forget(regprocedure),
   pgpush.greet_user(text, jsonb), pgpush.authorize(text, text, jsonb)
