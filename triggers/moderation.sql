@@ -226,25 +226,11 @@ END $$;
 COMMENT ON FUNCTION public.push_refuse_muted_edit() IS
   'Refuses another content in what the muted have written: they would go on talking there.';
 
-CREATE OR REPLACE FUNCTION public.push_dispute_messages_update() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET enable_nestloop = off SET jit = off AS $$
-BEGIN
-  PERFORM pgpush.emit('dispute:' || n.dispute_id, 'dispute_message_delete',
-            jsonb_build_object(
-              'disputeId', n.dispute_id,
-              'orderId', (SELECT d.order_id FROM public.disputes d WHERE d.id = n.dispute_id),
-              'messageId', n.id, 'senderId', n.sender_id))
-     FROM pgpush_new n JOIN pgpush_old o USING (id)
-    WHERE n.deleted AND NOT o.deleted
-    ORDER BY n.created_at, n.id;
-  RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
-  RETURN NULL;
-END $$;
-COMMENT ON FUNCTION public.push_dispute_messages_update() IS
-  'Sends dispute_message_delete.';
+SELECT pgpush.attach('public.dispute_messages', 'dispute:{dispute_id}',
+  '{"update":"dispute_message_delete"}', "when" => 'new.deleted > old.deleted',
+  data => $$jsonb_build_object(
+    'disputeId', new.dispute_id, 'orderId', (SELECT d.order_id FROM public.disputes d WHERE d.id = new.dispute_id),
+    'messageId', new.id, 'senderId', new.sender_id)$$);
 
 DROP TRIGGER IF EXISTS push_insert ON public.room_mutes;
 CREATE TRIGGER push_insert AFTER INSERT ON public.room_mutes
@@ -260,11 +246,6 @@ DROP TRIGGER IF EXISTS push_delete ON public.room_mutes;
 CREATE TRIGGER push_delete AFTER DELETE ON public.room_mutes
   REFERENCING OLD TABLE AS pgpush_old
   FOR EACH STATEMENT EXECUTE FUNCTION public.push_room_mutes_delete();
-
-DROP TRIGGER IF EXISTS push_update ON public.dispute_messages;
-CREATE TRIGGER push_update AFTER UPDATE ON public.dispute_messages
-  REFERENCING OLD TABLE AS pgpush_old NEW TABLE AS pgpush_new
-  FOR EACH STATEMENT EXECUTE FUNCTION public.push_dispute_messages_update();
 
 DO $$
 DECLARE
@@ -461,7 +442,6 @@ REVOKE ALL ON FUNCTION
   public.push_room_mutes_delete(),
   public.push_refuse_muted(),
   public.push_refuse_muted_edit(),
-  public.push_dispute_messages_update(),
   public.push_may_moderate(text, uuid, uuid),
   public.push_moderated_room(text, jsonb),
   public.push_mute_refusal(text, uuid, uuid),

@@ -53,21 +53,10 @@ END $$;
 COMMENT ON FUNCTION public.push_leave_order_chat(text, text, jsonb, jsonb) IS
   'Handler of leave_order_chat {orderId}.';
 
-CREATE OR REPLACE FUNCTION public.push_order_status_history_insert() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-  PERFORM pgpush.emit('order:' || n.order_id, 'order_status_update',
-            jsonb_build_object(
-              'orderId', n.order_id, 'status', n.status,
-              'updatedBy', n.changed_by, 'updatedAt', pgpush.iso(n.changed_at)))
-     FROM pgpush_new n;
-  RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
-  RETURN NULL;
-END $$;
-COMMENT ON FUNCTION public.push_order_status_history_insert() IS
-  'Sends order_status_update, one for each line of the history.';
+SELECT pgpush.attach('public.order_status_history', 'order:{order_id}',
+  '{"insert":"order_status_update"}', data => $$jsonb_build_object(
+    'orderId', new.order_id, 'status', new.status,
+    'updatedBy', new.changed_by, 'updatedAt', pgpush.iso(new.changed_at))$$);
 
 CREATE OR REPLACE FUNCTION public.push_orders_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -96,11 +85,6 @@ END $$;
 COMMENT ON FUNCTION public.push_orders_update() IS
   'Puts out of the order''s room who is no longer a party of it.';
 
-DROP TRIGGER IF EXISTS push_insert ON public.order_status_history;
-CREATE TRIGGER push_insert AFTER INSERT ON public.order_status_history
-  REFERENCING NEW TABLE AS pgpush_new
-  FOR EACH STATEMENT EXECUTE FUNCTION public.push_order_status_history_insert();
-
 DROP TRIGGER IF EXISTS push_update ON public.orders;
 CREATE TRIGGER push_update AFTER UPDATE ON public.orders
   REFERENCING OLD TABLE AS pgpush_old NEW TABLE AS pgpush_new
@@ -111,7 +95,6 @@ REVOKE ALL ON FUNCTION
   public.push_allow_order(text, jsonb, jsonb),
   public.push_join_order_chat(text, text, jsonb, jsonb),
   public.push_leave_order_chat(text, text, jsonb, jsonb),
-  public.push_order_status_history_insert(),
   public.push_orders_update()
 FROM PUBLIC;
 

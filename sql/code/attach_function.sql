@@ -340,13 +340,16 @@ CREATE OR REPLACE FUNCTION pgpush.attach_render(tbl regclass, owner regrole,
   call jsonb, cols jsonb, name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $m$
 DECLARE
-  query text := format(E'SELECT %s FROM %%s AS new %s WHERE %s',
+  -- A condition on the row as it is holds for it still.
+  query text := format(E'SELECT %s FROM %%s AS new %s WHERE %s%s',
     replace(pgpush.attach_data(tbl, call, cols), '%', '%%'),
     replace(coalesce(call ->> 'join', ''), '%', '%%'),
     (SELECT string_agg(format('new.%I = ($1 ->> %L)::%s', c, c,
         format_type(atttypid, atttypmod)), ' AND ')
        FROM jsonb_array_elements_text(call -> 'pk') AS c
-       JOIN pg_attribute ON attrelid = tbl AND attname = c));
+       JOIN pg_attribute ON attrelid = tbl AND attname = c),
+    CASE WHEN call ? 'when' AND NOT pgpush.attach_says(call, 'old')
+      THEN replace(format(' AND (%s)', call ->> 'when'), '%', '%%') END);
 BEGIN
   EXECUTE format($f$CREATE OR REPLACE FUNCTION pgpush_triggers.%I(arg jsonb) RETURNS json
 LANGUAGE plpgsql STABLE SECURITY DEFINER%s AS %L$f$, name,

@@ -249,6 +249,10 @@ BEGIN
   IF call ? 'aggregate' THEN
     rows := rows || E'\n  GROUP BY 1';
   END IF;
+  IF call ->> 'kind' = 'release' THEN    -- once, however many rows
+    rows := format('SELECT key%s FROM (%s) AS r GROUP BY key',
+      CASE how WHEN 'now' THEN ', min(pgpush_i) AS pgpush_i' END, rows);
+  END IF;
   RETURN format(E'SELECT * FROM (\n  %s) AS told\n  WHERE %s', rows, good);
 END $$;
 COMMENT ON FUNCTION pgpush.attach_told(oid, text, jsonb, jsonb, text) IS
