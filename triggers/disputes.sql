@@ -19,12 +19,13 @@ BEGIN;
 SET LOCAL client_min_messages = warning;
 
 CREATE OR REPLACE FUNCTION public.push_dispute_access(of_dispute uuid, of_user uuid) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT coalesce(u.id IN (d.client_id, d.performer_id, d.moderator_id)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (SELECT coalesce(u.id IN (d.client_id, d.performer_id, d.moderator_id)
                   OR u.role = 'admin', false)
     FROM public.disputes d LEFT JOIN public.users u ON u.id = of_user
-   WHERE d.id = of_dispute;
-$$;
+   WHERE d.id = of_dispute);
+END $$;
 COMMENT ON FUNCTION public.push_dispute_access(uuid, uuid) IS
   'Whether a user may be in a dispute''s chat; NULL if there is no such dispute.';
 

@@ -25,10 +25,11 @@ SET LOCAL client_min_messages = warning;
 -- Shared
 
 CREATE OR REPLACE FUNCTION public.push_uuid(given text) RETURNS uuid
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT CASE WHEN given ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN                    -- not in SQL, which would be planned at each call
+  RETURN CASE WHEN given ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
               THEN given::uuid END;
-$$;
+END $$;
 COMMENT ON FUNCTION public.push_uuid(text) IS
   'An id as the API writes it, else NULL.  Other spellings of a uuid are refused: a room has one name.';
 

@@ -31,8 +31,9 @@ COMMENT ON FUNCTION public.push_greet(text, jsonb) IS
   'The rooms of a user from the first moment; NULL if there is no such user.';
 
 CREATE OR REPLACE FUNCTION public.push_may_see(viewer uuid, other uuid) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT EXISTS (SELECT FROM public.users WHERE id = viewer AND (id = other OR role = 'admin'))
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (SELECT EXISTS (SELECT FROM public.users WHERE id = viewer AND (id = other OR role = 'admin'))
       OR EXISTS (SELECT FROM public.orders
                   WHERE (client_id = viewer AND performer_id = other)
                      OR (client_id = other AND performer_id = viewer))
@@ -41,8 +42,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
       OR EXISTS (SELECT FROM public.disputes
                   WHERE performer_id = viewer AND other IN (client_id, moderator_id))
       OR EXISTS (SELECT FROM public.disputes
-                  WHERE moderator_id = viewer AND other IN (client_id, performer_id));
-$$;
+                  WHERE moderator_id = viewer AND other IN (client_id, performer_id)));
+END $$;
 COMMENT ON FUNCTION public.push_may_see(uuid, uuid) IS
   'Whether the first may follow the second''s presence: oneself, who shares an order or dispute, and for admins everybody.';
 

@@ -12,11 +12,12 @@ BEGIN;
 SET LOCAL client_min_messages = warning;
 
 CREATE OR REPLACE FUNCTION public.push_order_access(of_order uuid, of_user uuid) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT coalesce(u.id IN (o.client_id, o.performer_id) OR u.role = 'admin', false)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (SELECT coalesce(u.id IN (o.client_id, o.performer_id) OR u.role = 'admin', false)
     FROM public.orders o LEFT JOIN public.users u ON u.id = of_user
-   WHERE o.id = of_order;
-$$;
+   WHERE o.id = of_order);
+END $$;
 COMMENT ON FUNCTION public.push_order_access(uuid, uuid) IS
   'Whether a user may be in an order''s chat; NULL if there is no such order.';
 
