@@ -18,6 +18,23 @@ BEGIN;
 
 SET LOCAL client_min_messages = warning;
 
+-- What the schema lacks is said when this is loaded, not at the first message.
+DO $$
+DECLARE
+  missing text;
+BEGIN
+  SELECT string_agg(c, ', ') INTO missing
+    FROM unnest('{room_mutes.room,room_mutes.user_id,room_mutes.until,room_mutes.by,
+      messages.deleted,dispute_messages.deleted}'::text[]) AS c
+   WHERE NOT EXISTS (SELECT FROM pg_attribute
+      WHERE attrelid = to_regclass('public.' || split_part(c, '.', 1))
+        AND attname = split_part(c, '.', 2) AND NOT attisdropped);
+  IF missing IS NOT NULL THEN
+    RAISE EXCEPTION 'moderation.sql needs columns that this database does not have: %', missing
+      USING HINT = 'demo/db/schema.sql has them; if yours have other names, change them in this file.';
+  END IF;
+END $$;
+
 CREATE OR REPLACE FUNCTION public.push_muted(in_room text, who uuid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT 'You are muted in this chat' || coalesce(to_char(m.until AT TIME ZONE 'UTC',
@@ -252,6 +269,7 @@ DECLARE
   name text;
 BEGIN
   FOREACH name IN ARRAY '{messages,dispute_messages,message_reactions,dispute_message_reactions}'::text[] LOOP
+    CONTINUE WHEN to_regclass('public.' || name) IS NULL;
     EXECUTE format(
       'DROP TRIGGER IF EXISTS push_muted ON public.%1$I;
        CREATE TRIGGER push_muted AFTER INSERT ON public.%1$I
@@ -285,11 +303,13 @@ BEGIN
   RETURN EXISTS (SELECT FROM public.users u WHERE u.id = who AND u.role = 'admin')
       OR EXISTS (SELECT FROM public.disputes d
                   WHERE (d.order_id = of_order OR d.id = of_dispute)
-                    AND d.moderator_id = who
+                    AND d.moderator_id = who AND who NOT IN (d.client_id, d.performer_id)
+                    AND NOT EXISTS (SELECT FROM public.orders o WHERE o.id = d.order_id
+                      AND who IN (o.client_id, o.performer_id))
                     AND (over IS NULL OR over IN (d.client_id, d.performer_id)));
 END $$;
 COMMENT ON FUNCTION public.push_may_moderate(text, uuid, uuid) IS
-  'Whether a user moderates a room, and this other user there; NULL if there is no such order or dispute.';
+  'Whether a user moderates a room, and this other user there; a party of the order never does, whoever made it the moderator. NULL if there is no such order or dispute.';
 
 CREATE OR REPLACE FUNCTION public.push_moderated_room(room text, data jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
