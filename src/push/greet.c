@@ -234,7 +234,7 @@ greet_welcome(struct session *s, const struct greeting *g, int64_t since,
 	for (i = 0; i < g->nrooms; i++)
 		member_start(members[i]);
 	if (w.resets && d->merged)
-		session_send(s, d->at(s, member_at(s)));
+		member_tell_at(s);
 	free(members);
 	refusal_welcome(s, (unsigned int)g->nrooms);
 	session_changed(s);

@@ -27,6 +27,8 @@ void	 hub_init(const struct config *cfg, const struct hub_ops *ops);
 /* From the feed; an event may wait for others of its room until complete. */
 void	 hub_entry(struct entry *e);
 void	 hub_complete(void);
+/* Another term: tell everybody the tag that positions have from now on. */
+void	 hub_term(void);
 /* A payload of the channel: push it if it is an ephemeral event. */
 void	 hub_notify(const char *payload);
 
