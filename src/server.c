@@ -281,10 +281,10 @@ on_unknown(void *arg)
 }
 
 static void
-on_term(void *arg)
+on_term(void *arg, int64_t first)
 {
 	(void)arg;
-	hub_term();
+	hub_term(first);
 }
 
 static void

@@ -932,11 +932,11 @@ feed_on_complete(void *arg)
 }
 
 static void
-feed_on_term(void *arg)
+feed_on_term(void *arg, int64_t first)
 {
 	struct feed	*f = arg;
 
-	f->ops->term(f->arg);
+	f->ops->term(f->arg, first);
 }
 
 static const struct tail_ops feed_tail_ops = { feed_on_entry,

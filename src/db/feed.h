@@ -34,8 +34,9 @@ struct feed_ops {
 	/* Rows were purged before they could be handed over, or this is
 	 * another database: perhaps somebody's rights have ended. */
 	void	(*missed)(void *arg);
-	/* Positions have another tag from now on: before its first event. */
-	void	(*term)(void *arg);
+	/* Positions have another tag from now on: before its first event,
+	 * whose id is at least this. */
+	void	(*term)(void *arg, int64_t first);
 	/* The newest id of all, as it was after feed_asked() had been less
 	 * than asked. */
 	void	(*newest)(void *arg, int64_t id, uint64_t asked);

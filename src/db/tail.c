@@ -118,14 +118,20 @@ tail_knows(const struct tail *t, const char *tag, int64_t id)
 	return terms_have(t->terms, tag, id);
 }
 
+static void
+tail_add_terms(struct tail *t, const char *text)
+{
+	if (terms_add(t->terms, text))
+		t->ops->term(t->arg, terms_first(t->terms));
+}
+
 /* Before the first event of the term, whose id is not of the last one. */
 static bool
 tail_see_terms(struct tail *t, const char *text)
 {
 	if (terms_fork(t->terms, text, t->position))
 		return false;
-	if (terms_add(t->terms, text))
-		t->ops->term(t->arg);
+	tail_add_terms(t, text);
 	return true;
 }
 
@@ -356,7 +362,8 @@ tail_is_past(const struct tail *t, const struct pg_result *res, bool replica)
 
 	terms_set(there, pg_value(res, 0, 3));
 	past = tag[0] == '\0' || terms_have(there, tag, t->position) ||
-	    (replica && t->position > pg_number(res, 0, 1));
+	    (replica && t->position > pg_number(res, 0, 1) &&
+	    terms_reach(t->terms, pg_value(res, 0, 3)));
 	terms_free(there);
 	return past;
 }
@@ -377,8 +384,7 @@ tail_placed(struct tail *t, const struct pg_result *res, bool replica)
 		}
 		if (strcmp(epoch, t->epoch) == 0 &&
 		    tail_is_past(t, res, replica)) {
-			if (terms_add(t->terms, pg_value(res, 0, 3)))
-				t->ops->term(t->arg);
+			tail_add_terms(t, pg_value(res, 0, 3));
 			return TAIL_GOES_ON;
 		}
 	}

@@ -23,8 +23,9 @@ struct tail_ops {
 	void	(*entry)(void *arg, struct entry *e);
 	/* There are no more rows for now. */
 	void	(*complete)(void *arg);
-	/* Another term: positions have another tag from now on. */
-	void	(*term)(void *arg);
+	/* Another term, which begins with this id: positions have another tag
+	 * from now on. */
+	void	(*term)(void *arg, int64_t first);
 };
 
 /* cfg and ops outlive it. */

@@ -111,6 +111,22 @@ terms_tag(const struct terms *t)
 	return t->n == 0 ? "" : t->list[t->n - 1].tag;
 }
 
+int64_t
+terms_first(const struct terms *t)
+{
+	return t->n == 0 ? 0 : t->list[t->n - 1].first;
+}
+
+bool
+terms_reach(const struct terms *t, const char *text)
+{
+	struct term	term = { "", 0 };
+
+	while (text != NULL && term_next(&text, &term))
+		;
+	return terms_have(t, term.tag, 0);
+}
+
 bool
 terms_have(const struct terms *t, const char *tag, int64_t id)
 {

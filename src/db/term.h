@@ -28,8 +28,11 @@ bool		 terms_add(struct terms *t, const char *text);
 bool		 terms_fork(const struct terms *t, const char *text,
 		    int64_t id);
 
-/* The last one's tag; empty if there is none. */
+/* The last one's tag, empty if there is none, and its first id. */
 const char	*terms_tag(const struct terms *t);
+int64_t		 terms_first(const struct terms *t);
+/* Whether the last one of such a text is known. */
+bool		 terms_reach(const struct terms *t, const char *text);
 bool		 terms_have(const struct terms *t, const char *tag,
 		    int64_t id);
 

@@ -132,13 +132,13 @@ hub_reset_all(void)
 }
 
 void
-hub_term(void)
+hub_term(int64_t first)
 {
 	struct session	*s;
 
 	hub_complete();
 	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
-		member_tell_at(s);
+		member_begin_term(s, first);
 }
 
 void

@@ -402,6 +402,17 @@ member_newest(int64_t newest, uint64_t asked)
 }
 
 void
+member_begin_term(struct session *s, int64_t first)
+{
+	struct member	*m;
+
+	LIST_FOREACH(m, session_members(s), by_session)
+		if (m->last >= first && m->last > feed_position(feed))
+			member_reset(m);
+	member_tell_at(s);
+}
+
+void
 member_tell_at(struct session *s)
 {
 	session_send(s, session_dialect(s)->at(s, member_at(s),

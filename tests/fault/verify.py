@@ -92,7 +92,7 @@ class History:
         facts = {(n, room): (w, s) for n, room, w, s in self.facts}
         last, seen = {}, set()
         for ident, kind, room, event, text, _, _, _ in self.rows:
-            if kind != "event":
+            if kind != "event" or room == "fault:none":
                 continue
             data = json.loads(text)
             if isinstance(data, list):

@@ -26,6 +26,9 @@ test_range(void)
 
 	terms_set(t, "aa 1 bb 101 cc 101 dd 200");
 	ok(strcmp(terms_tag(t), "dd") == 0, "the last one's tag");
+	ok(terms_first(t) == 200, "and its first id");
+	ok(terms_reach(t, "aa 1 bb 101"), "a text that is behind is known");
+	ok(!terms_reach(t, "dd 200 ee 300"), "one that goes on is not");
 	ok(terms_have(t, "aa", 100), "the last id of an old term is known");
 	ok(!terms_have(t, "aa", 101), "the next term's ids are not its own");
 	ok(terms_have(t, "bb", 100), "a term without ids begins where it does");
