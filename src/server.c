@@ -309,8 +309,22 @@ on_unknown(void *arg)
 	presence_renew();
 }
 
+static void
+on_term(void *arg, int64_t first)
+{
+	(void)arg;
+	hub_term(first);
+}
+
+static void
+on_newest(void *arg, int64_t id, uint64_t asked)
+{
+	(void)arg;
+	member_newest(id, asked);
+}
+
 static const struct feed_ops feed_ops = { on_entry, on_complete, on_notify,
-	on_missed, on_ready, on_stamp, on_unknown };
+	on_missed, on_term, on_newest, on_ready, on_stamp, on_unknown };
 static const struct hub_ops hub_ops = { client_revoked, client_kicked,
 	client_config };
 

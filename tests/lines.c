@@ -155,6 +155,15 @@ lines_no_number(struct session *s, int64_t n)
 	return NULL;
 }
 
+static struct frame *
+lines_at(struct session *s, int64_t id, const char *epoch)
+{
+	(void)s;
+	(void)id;
+	(void)epoch;
+	return NULL;
+}
+
 static void
 lines_begin(struct session *s)
 {
@@ -184,7 +193,7 @@ static const struct dialect lines_dialect = {
 	.reply_auth = lines_reply_number,
 	.error = lines_error,
 	.reset = lines_reset,
-	.at = lines_no_number,
+	.at = lines_at,
 	.expiring = lines_no_number,
 };
 

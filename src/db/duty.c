@@ -33,7 +33,7 @@ static const struct pg_stmt stmts[] = {
 	    "SELECT pg_try_advisory_lock" LOCK("1"), 0 },
 	[DUTY_DISARM] = { "disarm",
 	    "SELECT pg_advisory_unlock" LOCK("1"), 0 },
-	[DUTY_LEAD] = { "lead", "SELECT pgpush.lead()", 0 },
+	[DUTY_LEAD] = { "lead", "SELECT l.tag || ' ' || l.first FROM pgpush.lead() l", 0 },
 };
 static const struct pg_stmt ring_stmt = { "ring",
 	"SELECT pg_notify('pgpush_log', $1)", 1 };

@@ -12,7 +12,7 @@
  * as by pg_send.
  */
 
-/* Statements without parameters; each answers true or false. */
+/* Statements without parameters; all but the last answer true or false. */
 enum duty {
 	DUTY_LEAD_TRY,		/* take L */
 	DUTY_FOLLOW,		/* hold F shared */
@@ -20,7 +20,7 @@ enum duty {
 	DUTY_COUNT,		/* are there followers? */
 	DUTY_ARM,		/* try K */
 	DUTY_DISARM,		/* give K up */
-	DUTY_LEAD,		/* L is ours: is this the epoch still? */
+	DUTY_LEAD,		/* L is ours: begin a term, "tag first" */
 };
 int	 duty_send(enum duty duty, struct pg *pg, pg_done done, void *arg);
 

@@ -112,11 +112,10 @@ sse_emit(struct session *s, const char *event, const char *data)
 
 /* The position moves on with the heartbeat; no event comes of it. */
 static struct frame *
-sse_at(struct session *s, int64_t id)
+sse_at(struct session *s, int64_t id, const char *epoch)
 {
 	(void)s;
-	return frame_of_text(xasprintf("id: %s.%" PRId64 "\n\n",
-	    feed_epoch(feed), id));
+	return frame_of_text(xasprintf("id: %s.%" PRId64 "\n\n", epoch, id));
 }
 
 static struct frame *

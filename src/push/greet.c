@@ -237,7 +237,7 @@ greet_welcome(struct session *s, const struct greeting *g, int64_t since,
 	for (i = 0; i < g->nrooms; i++)
 		member_start(members[i]);
 	if (w.resets && d->merged)
-		session_send(s, d->at(s, member_at(s)));
+		member_tell_at(s);
 	if (d->live != NULL && !member_is_behind(s))
 		d->live(s);
 	free(members);
