@@ -12,7 +12,7 @@ import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOP = os.path.dirname(HERE)
-VAR = os.path.join(os.environ.get("PGPUSH_VAR") or os.path.join(TOP, "var"),
+VAR = os.path.join(os.environ.get("PUSH_VAR") or os.path.join(TOP, "var"),
     "bench")
 sys.path.insert(0, os.path.join(TOP, "tests"))
 

@@ -21,12 +21,12 @@ function secret() {
 }
 
 export function readConfig() {
-  const daemonPort = port('PGPUSH_PORT', 8081);
+  const daemonPort = port('PUSH_PORT', 8081);
   return {
-    host: env.PGPUSH_DEMO_HOST ?? '127.0.0.1',
-    port: port('PGPUSH_DEMO_PORT', 8080),
+    host: env.PUSH_DEMO_HOST ?? '127.0.0.1',
+    port: port('PUSH_DEMO_PORT', 8080),
     secret: secret(),
-    uploads: path.resolve(env.PGPUSH_VAR ?? 'var', 'uploads'),
+    uploads: path.resolve(env.PUSH_VAR ?? 'var', 'uploads'),
     daemon: `http://127.0.0.1:${daemonPort}`,
   };
 }

@@ -3,13 +3,22 @@
 #
 # What the scripts share; sourced, POSIX sh. TOP must be set to the checkout.
 #
-# Everything the scripts make lies under $PGPUSH_VAR (default var/):
+# Everything the scripts make lies under $PUSH_VAR (default var/):
 #   build/  the daemon          pg/     the cluster     uploads/  the demo's
 #   log/    one per process     run/    pids, sockets   pgpass, jwt.secret
 
 set -eu
 
-VAR=${PGPUSH_VAR:-$TOP/var}
+# PGPUSH_... are the daemon's settings, and a script's own would be unknown ones.
+for old in PORT DEMO_PORT PG_PORT VAR BUILD; do
+	eval "old_value=\${PGPUSH_$old-}"
+	if [ -n "$old_value" ]; then
+		echo "${0##*/}: PGPUSH_$old is called PUSH_$old now" >&2
+		exit 1
+	fi
+done
+
+VAR=${PUSH_VAR:-$TOP/var}
 case $VAR in
 /*) ;;
 *) VAR=$PWD/$VAR ;;
@@ -216,7 +225,7 @@ ${fp_cap:+ --inh-caps=+$fp_cap --ambient-caps=+$fp_cap}"
 			return 0
 		fi
 	done
-	die "the user postgres may not enter $1; set PGPUSH_VAR to a folder" \
+	die "the user postgres may not enter $1; set PUSH_VAR to a folder" \
 	    "outside of closed directories"
 }
 
@@ -241,9 +250,9 @@ random_hex()
 pg_environment()
 {
 	PGHOST=$VAR/run/pg
-	pe_socket=$PGHOST/.s.PGSQL.$PGPUSH_PG_PORT
+	pe_socket=$PGHOST/.s.PGSQL.$PUSH_PG_PORT
 	[ "$(printf %s "$pe_socket" | wc -c)" -le 107 ] || PGHOST=127.0.0.1
-	PGPORT=$PGPUSH_PG_PORT
+	PGPORT=$PUSH_PG_PORT
 	PGDATABASE=pgpush
 	PGPASSFILE=$VAR/pgpass
 	export PGHOST PGPORT PGDATABASE PGPASSFILE
@@ -276,22 +285,22 @@ settings()
 	if [ -n "${1:-}" ] && [ -r "$st_state" ]; then
 		while read -r st_name st_port; do
 			case $st_name in
-			PGPUSH_PORT) : "${PGPUSH_PORT:=$st_port}" ;;
-			PGPUSH_DEMO_PORT) : "${PGPUSH_DEMO_PORT:=$st_port}" ;;
-			PGPUSH_PG_PORT) : "${PGPUSH_PG_PORT:=$st_port}" ;;
+			PUSH_PORT) : "${PUSH_PORT:=$st_port}" ;;
+			PUSH_DEMO_PORT) : "${PUSH_DEMO_PORT:=$st_port}" ;;
+			PUSH_PG_PORT) : "${PUSH_PG_PORT:=$st_port}" ;;
 			esac
 		done <"$st_state"
 	fi
-	: "${PGPUSH_PORT:=8081}" "${PGPUSH_DEMO_PORT:=8080}"
-	: "${PGPUSH_PG_PORT:=54329}"
-	for st_name in PGPUSH_PORT PGPUSH_DEMO_PORT PGPUSH_PG_PORT; do
+	: "${PUSH_PORT:=8081}" "${PUSH_DEMO_PORT:=8080}"
+	: "${PUSH_PG_PORT:=54329}"
+	for st_name in PUSH_PORT PUSH_DEMO_PORT PUSH_PG_PORT; do
 		eval "st_port=\$$st_name"
 		case $st_port in
 		'' | *[!0-9]* | ??????*) die "$st_name: not a port: $st_port" ;;
 		esac
 	done
-	PGPUSH_VAR=$VAR
-	export PGPUSH_PORT PGPUSH_DEMO_PORT PGPUSH_PG_PORT PGPUSH_VAR
+	PUSH_VAR=$VAR
+	export PUSH_PORT PUSH_DEMO_PORT PUSH_PG_PORT PUSH_VAR
 }
 
 # For script/psql and script/token: the running server's settings.

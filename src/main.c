@@ -6,26 +6,61 @@
 
 #include <sys/resource.h>
 #include <event2/event.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "check.h"
 #include "db/migrate.h"
 #include "server.h"
 #include "base/token.h"
 
 #define ERR_MAX	1024
+#define TICK_MS	1000
+
+static struct event	*tick_timer;
+static int		 end_signal;
+
+static const char	usage_text[] =
+    "usage: pgpushd [-nT] [-c file]\n"
+    "       pgpushd migrate [-c file] [--status]\n"
+    "       pgpushd -h | -V\n";
+static const char	help_text[] =
+    "\n"
+    "  -c file   read settings from this file, then from PGPUSH_... variables\n"
+    "  -n        check the settings and keys, start nothing\n"
+    "  -T        print the settings in force, start nothing\n"
+    "  -h        print this (--help)\n"
+    "  -V        print the version (--version)\n"
+    "  migrate   bring schema pgpush of the database up to date;\n"
+    "            --status only tells what is there\n"
+    "\n"
+    "pgpushd(8) is the manual, pgpushd.conf(5) has the settings.\n";
+
+/* What the command line asks for. */
+enum task {
+	TASK_RUN,
+	TASK_CHECK,
+	TASK_PRINT,
+	TASK_MIGRATE,
+	TASK_STATUS,		/* of migrations */
+};
+
+struct options {
+	enum task	 task;
+	const char	*file;
+};
 
 static void
 usage(void)
 {
-	(void)fprintf(stderr, "usage: pgpushd [-n] [-c file]\n"
-	    "       pgpushd migrate [-c file]\n"
-	    "       pgpushd -V\n");
+	(void)fputs(usage_text, stderr);
 	exit(2);
 }
 
@@ -34,8 +69,42 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 {
 	(void)what;
 	(void)arg;
+	end_signal = (int)sig;
 	log_info("msg=signal number=%d", (int)sig);
 	server_drain();
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	log_tick();
+	clock_start(tick_timer, TICK_MS);
+}
+
+/* Those that mean nothing to us, and would end us. */
+static void
+ignore_signals(void)
+{
+	static const int	numbers[] = { SIGPIPE, SIGHUP, SIGUSR1,
+				    SIGUSR2, SIGALRM };
+	size_t			i;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		(void)signal(numbers[i], SIG_IGN);
+}
+
+static void
+log_start(const struct config *cfg, const char *file)
+{
+	char	*summary = config_summary(cfg);
+
+	log_info("msg=start version=%s pid=%d file=%s%s", PACKAGE_VERSION,
+	    (int)getpid(), file == NULL ? "none" : log_quote(file,
+	    strlen(file)), summary);
+	free(summary);
 }
 
 /* Every descriptor that we may have: each connection takes one. */
@@ -51,20 +120,22 @@ raise_descriptor_limit(void)
 }
 
 static int
-run(const struct config *cfg, const struct token_keys *keys)
+run(const struct config *cfg, const char *file, const struct token_keys *keys)
 {
 	struct event_base	*base;
 	struct event		*term, *intr;
 	char			 err[ERR_MAX];
 	int			 r = 0;
 
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGHUP, SIG_IGN);
+	ignore_signals();
+	log_start(cfg, file);
 	raise_descriptor_limit();
 	if ((base = event_base_new()) == NULL)
 		fatal("msg=\"event_base_new failed\"");
 	term = evsignal_new(base, SIGTERM, on_signal, NULL);
 	intr = evsignal_new(base, SIGINT, on_signal, NULL);
+	tick_timer = clock_new(base, on_tick, NULL);
+	clock_start(tick_timer, TICK_MS);
 	if (term == NULL || intr == NULL || event_add(term, NULL) == -1 ||
 	    event_add(intr, NULL) == -1)
 		fatal("msg=\"cannot catch signals\"");
@@ -74,6 +145,8 @@ run(const struct config *cfg, const struct token_keys *keys)
 	} else
 		(void)event_base_dispatch(base);
 	server_exit();
+	log_info("msg=stopped signal=%d", end_signal);
+	event_free(tick_timer);
 	event_free(term);
 	event_free(intr);
 	event_base_free(base);
@@ -81,51 +154,120 @@ run(const struct config *cfg, const struct token_keys *keys)
 	return r;
 }
 
-int
-main(int argc, char *argv[])
+static void
+print_and_exit(const char *text, const char *more)
 {
-	const char		*file = NULL;
-	struct config		*cfg;
-	struct token_keys	*keys = NULL;
-	char			 err[ERR_MAX];
-	bool			 check = false, migrating = false;
-	int			 ch, r = 0;
+	(void)printf("%s%s", text, more);
+	exit(0);
+}
 
-	while ((ch = getopt(argc, argv, "c:nV")) != -1)
+static void
+read_options(struct options *o, int argc, char *argv[])
+{
+	static const struct option longs[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "status", no_argument, NULL, 's' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 }
+	};
+	bool	status = false;
+	int	ch;
+
+	while ((ch = getopt_long(argc, argv, "c:hnTV", longs, NULL)) != -1)
 		switch (ch) {
 		case 'c':
-			file = optarg;
+			o->file = optarg;
+			break;
+		case 'h':
+			print_and_exit(usage_text, help_text);
 			break;
 		case 'n':
-			check = true;
+			o->task = TASK_CHECK;
+			break;
+		case 'T':
+			o->task = TASK_PRINT;
 			break;
 		case 'V':
-			(void)printf("pgpushd %s\n", PACKAGE_VERSION);
-			return 0;
+			print_and_exit("pgpushd ", PACKAGE_VERSION "\n");
+			break;
+		case 's':
+			status = true;
+			break;
 		default:
 			usage();
 		}
 	/* getopt(3) has moved the operands to the end. */
-	if (optind < argc && strcmp(argv[optind], "migrate") == 0) {
-		migrating = true;
+	if (optind < argc && o->task == TASK_RUN &&
+	    strcmp(argv[optind], "migrate") == 0) {
+		o->task = status ? TASK_STATUS : TASK_MIGRATE;
 		optind++;
 	}
-	if (optind < argc || (check && migrating))
+	if (optind < argc || (status && o->task != TASK_STATUS))
 		usage();
-	if ((cfg = config_load(file, err, sizeof(err))) == NULL) {
+}
+
+static void
+warn_to_stderr(const char *text)
+{
+	(void)fprintf(stderr, "pgpushd: warning: %s\n", text);
+}
+
+static void
+warn_to_log(const char *text)
+{
+	log_warn("msg=%s", log_quote(text, strlen(text)));
+}
+
+/* All but migrations: what needs good keys. */
+static int
+check_and_run(const struct config *cfg, const struct options *o)
+{
+	struct token_keys	*keys;
+	char			 err[ERR_MAX];
+	int			 r = 0;
+
+	if ((keys = token_keys_load(cfg, err, sizeof(err))) == NULL ||
+	    check_config(cfg, o->file, o->task == TASK_CHECK ?
+	    warn_to_stderr : warn_to_log, err, sizeof(err)) == -1) {
+		(void)fprintf(stderr, "pgpushd: %s\n", err);
+		r = 1;
+	} else if (o->task == TASK_CHECK)
+		(void)printf("configuration OK\n");
+	else
+		r = run(cfg, o->file, keys);
+	token_keys_free(keys);
+	return r;
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct options	 o = { TASK_RUN, NULL };
+	struct config	*cfg;
+	char		 err[ERR_MAX];
+	int		 r = 0;
+
+	read_options(&o, argc, argv);
+	if ((cfg = config_load(o.file, err, sizeof(err))) == NULL) {
 		(void)fprintf(stderr, "pgpushd: %s\n", err);
 		return 1;
 	}
+	log_open();
 	log_set_level((enum log_level)cfg->log_level);
-	if (!migrating &&
-	    (keys = token_keys_load(cfg, err, sizeof(err))) == NULL) {
-		(void)fprintf(stderr, "pgpushd: %s\n", err);
-		r = 1;
-	} else if (check)
-		(void)printf("configuration OK\n");
-	else
-		r = migrating ? migrate(cfg) : run(cfg, keys);
-	token_keys_free(keys);
+	log_set_rate(cfg->log_rate);
+	switch (o.task) {
+	case TASK_RUN:
+	case TASK_CHECK:
+		r = check_and_run(cfg, &o);
+		break;
+	case TASK_PRINT:
+		config_print(cfg, stdout);
+		break;
+	case TASK_MIGRATE:
+	case TASK_STATUS:
+		r = migrate(cfg, o.task == TASK_STATUS);
+		break;
+	}
 	config_free(cfg);
 	return r;
 }

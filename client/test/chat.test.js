@@ -340,8 +340,8 @@ test('Ukrainian, on a phone', async () => {
   await message(a, 'Так').getByRole('img', { name: 'Надіслано' }).waitFor();
   const wide = await a.evaluate(() => document.documentElement.scrollWidth);
   assert.ok(wide <= 360, `${wide} pixels`);
-  if (process.env.PGPUSH_SHOTS)
-    await a.screenshot({ path: `${process.env.PGPUSH_SHOTS}/chat-phone.png` });
+  if (process.env.PUSH_SHOTS)
+    await a.screenshot({ path: `${process.env.PUSH_SHOTS}/chat-phone.png` });
 });
 
 test('the bell: what was there, what comes, read by mouse and keys', async () => {

@@ -218,7 +218,7 @@ test('a message names its attachments, which are served back', async () => {
     ['dot.png', 'evil.html'],
   );
   const image = await fetch(
-    `${process.env.PGPUSH_DEMO_URL}${sent.attachments[0].fileUrl}`,
+    `${process.env.PUSH_DEMO_URL}${sent.attachments[0].fileUrl}`,
   );
   assert.equal(image.headers.get('content-type'), 'image/png');
   assert.deepEqual(Buffer.from(await image.arrayBuffer()), PNG);

@@ -12,7 +12,7 @@ import { BASE, LIMIT_MS, makeWorld, openPool, until } from './lib.js';
 
 export const PHONE = { width: 390, height: 844 };
 export const DESKTOP = { width: 1280, height: 800 };
-const SHOTS = process.env.PGPUSH_SHOTS;
+const SHOTS = process.env.PUSH_SHOTS;
 
 /** Runs in the page, before anything else. */
 function watch(sessions) {

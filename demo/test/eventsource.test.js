@@ -20,8 +20,8 @@ let port;
 
 /** One of its own beside script/server's, on the same database. */
 async function startDaemon() {
-  const conf = path.join(process.env.PGPUSH_VAR, 'pgpushd.conf');
-  const program = path.join(process.env.PGPUSH_BUILD, 'src/pgpushd');
+  const conf = path.join(process.env.PUSH_VAR, 'pgpushd.conf');
+  const program = path.join(process.env.PUSH_BUILD, 'src/pgpushd');
   daemon = spawn(
     'setpriv', // so that it ends with us, whatever ends us
     ['--pdeathsig', 'KILL', program, '-c', conf],

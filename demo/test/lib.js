@@ -9,9 +9,9 @@ import { deflateSync } from 'node:zlib';
 import jwt from 'jsonwebtoken';
 import pg from 'pg';
 
-export const BASE = process.env.PGPUSH_DEMO_URL;
+export const BASE = process.env.PUSH_DEMO_URL;
 if (!BASE) throw new Error('run by: npm test');
-const VAR = process.env.PGPUSH_VAR;
+const VAR = process.env.PUSH_VAR;
 
 export const SECRET = readFileSync(path.join(VAR, 'jwt.secret'), 'utf8');
 
@@ -21,7 +21,7 @@ export function openPool() {
   return new pg.Pool({
     password: /:postgres:(.*)$/m.exec(passwords)[1],
     host: '127.0.0.1',
-    port: Number(process.env.PGPUSH_PG_PORT),
+    port: Number(process.env.PUSH_PG_PORT),
     database: 'pgpush',
     user: 'postgres',
     max: 3,

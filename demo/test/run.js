@@ -13,7 +13,7 @@ import { freePorts } from './ports.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const top = path.resolve(here, '../..');
-const shared = path.resolve(process.env.PGPUSH_VAR ?? path.join(top, 'var'));
+const shared = path.resolve(process.env.PUSH_VAR ?? path.join(top, 'var'));
 const folder = path.join(shared, 'demo-test');
 
 // Whatever was started is ended when we are.
@@ -47,11 +47,11 @@ async function main() {
   const [demo, daemon, pg] = await freePorts(3);
   const env = {
     ...process.env,
-    PGPUSH_VAR: folder,
-    PGPUSH_BUILD: process.env.PGPUSH_BUILD ?? path.join(shared, 'build'),
-    PGPUSH_DEMO_PORT: demo,
-    PGPUSH_PORT: daemon,
-    PGPUSH_PG_PORT: pg,
+    PUSH_VAR: folder,
+    PUSH_BUILD: process.env.PUSH_BUILD ?? path.join(shared, 'build'),
+    PUSH_DEMO_PORT: demo,
+    PUSH_PORT: daemon,
+    PUSH_PG_PORT: pg,
   };
   const server = await startServer(env);
   const stop = async () => {
@@ -73,8 +73,8 @@ async function main() {
       {
         env: {
           ...env,
-          PGPUSH_DEMO_URL: server.url,
-          PGPUSH_SHOTS: path.join(shared, 'screenshots'),
+          PUSH_DEMO_URL: server.url,
+          PUSH_SHOTS: path.join(shared, 'screenshots'),
         },
         stdio: ['ignore', 'inherit', 'inherit'],
       },

@@ -8,50 +8,25 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/config.h"
 #include "base/log.h"
-#include "net/sock.h"
+#include "base/setting.h"
+#include "base/words.h"
 #include "base/xmalloc.h"
-
-#define KIB	INT64_C(1024)
-#define MIB	(1024 * KIB)
-#define GIB	(1024 * MIB)
-#define SEC	INT64_C(1000)		/* times are kept in ms */
-#define MIN	(60 * SEC)
-#define HOUR	(60 * MIN)
-#define DAY	(24 * HOUR)
-
-enum kind {
-	KIND_TEXT,
-	KIND_SECRET,		/* text that is not shown */
-	KIND_ADDRESSES,		/* a list of address:port */
-	KIND_WORDS,		/* a list out of words */
-	KIND_CHOICE,		/* one of words, kept as its number */
-	KIND_NUMBER,
-	KIND_BYTES,
-	KIND_TIME,
-};
-
-struct setting {
-	const char	*name;
-	enum kind	 kind;
-	size_t		 offset;	/* in struct config */
-	const char	*fallback;
-	int64_t		 min, max;
-	const char	*words;
-};
 
 #define AT(field)	offsetof(struct config, field)
 
 static const struct setting settings[] = {
 	{ "listen", KIND_ADDRESSES, AT(listen), "127.0.0.1:8081", 0, 0, NULL },
 	{ "reuse_port", KIND_CHOICE, AT(reuse_port), "no", 0, 0, "no yes" },
-	{ "origins", KIND_TEXT, AT(origins), "", 0, 0, NULL },
+	{ "origins", KIND_ORIGINS, AT(origins), "", 0, 0, NULL },
 	{ "max_connections", KIND_NUMBER, AT(max_connections), "10000",
 	    0, 1000000, NULL },
 	{ "max_message", KIND_BYTES, AT(max_message), "64k",
@@ -81,6 +56,8 @@ static const struct setting settings[] = {
 	    10, HOUR, NULL },
 
 	{ "jwt_secret", KIND_SECRET, AT(jwt_secret), "", 0, 0, NULL },
+	{ "jwt_short_secret", KIND_CHOICE, AT(jwt_short_secret), "no",
+	    0, 0, "no yes" },
 	{ "jwt_secret_file", KIND_TEXT, AT(jwt_secret_file), "", 0, 0, NULL },
 	{ "jwt_public_key_file", KIND_TEXT, AT(jwt_public_key_file), "",
 	    0, 0, NULL },
@@ -92,7 +69,7 @@ static const struct setting settings[] = {
 	{ "jwt_cookie", KIND_TEXT, AT(jwt_cookie), "token", 0, 0, NULL },
 	{ "jwt_issuer", KIND_TEXT, AT(jwt_issuer), "", 0, 0, NULL },
 	{ "jwt_audience", KIND_TEXT, AT(jwt_audience), "", 0, 0, NULL },
-	{ "jwt_leeway", KIND_TIME, AT(jwt_leeway_ms), "0s", 0, HOUR, NULL },
+	{ "jwt_leeway", KIND_TIME, AT(jwt_leeway_ms), "5s", 0, HOUR, NULL },
 
 	{ "max_event", KIND_BYTES, AT(max_event), "4M",
 	    KIB, 256 * MIB, NULL },
@@ -129,27 +106,20 @@ static const struct setting settings[] = {
 
 	{ "log_level", KIND_CHOICE, AT(log_level), "info",
 	    0, 0, "error warning info debug" },
+	{ "log_rate", KIND_NUMBER, AT(log_rate), "50", 0, 1000000, NULL },
 };
 
 #define NSETTINGS	(sizeof(settings) / sizeof(settings[0]))
 
-/* A unit and what it multiplies with; largest first, for printing. */
-struct unit {
-	const char	*name;
-	int64_t		 factor;
-};
+/* Where a setting's value comes from, beside the number of a line. */
+#define FROM_DEFAULT		0
+#define FROM_ENVIRONMENT	UINT_MAX
 
-static const struct unit byte_units[] = {
-	{ "G", GIB }, { "M", MIB }, { "k", KIB }, { "", 1 }, { NULL, 0 },
-};
-
-static const struct unit time_units[] = {
-	{ "d", DAY }, { "h", HOUR }, { "m", MIN }, { "s", SEC }, { "ms", 1 },
-	{ NULL, 0 },
-};
-
-static const struct unit no_units[] = {
-	{ "", 1 }, { NULL, 0 },
+/* The settings and where each was found; what others see is the first member. */
+struct loaded {
+	struct config	 cfg;
+	char		*file;			/* owned, or NULL */
+	unsigned	 lines[NSETTINGS];	/* or one of FROM_ */
 };
 
 /* Where a value was found, and where a complaint about it goes. */
@@ -161,190 +131,22 @@ struct place {
 	size_t		 errlen;
 };
 
-static bool
-is_separator(char ch)
-{
-	return ch == ',' || ch == ' ' || ch == '\t';
-}
-
 bool
 config_list_next(const char **pos, char *out, size_t size)
 {
-	const char	*p = *pos;
-	size_t		 n = 0;
-
-	while (is_separator(*p))
-		p++;
-	*pos = p;
-	if (*p == '\0' || size == 0)
-		return false;
-	for (; *p != '\0' && !is_separator(*p); p++)
-		if (n + 1 < size)
-			out[n++] = *p;
-	out[n] = '\0';
-	*pos = p;
-	return true;
+	return words_next(pos, out, size);
 }
 
 bool
 config_list_has(const char *list, const char *item)
 {
-	size_t	 len, wanted = strlen(item);
-
-	for (; *list != '\0'; list += len) {
-		while (is_separator(*list))
-			list++;
-		len = strcspn(list, ", \t");
-		if (len > 0 && len == wanted && memcmp(list, item, len) == 0)
-			return true;
-	}
-	return false;
+	return words_has(list, item);
 }
 
 const char *
 config_key(size_t i)
 {
 	return i < NSETTINGS ? settings[i].name : NULL;
-}
-
-/* The number of a word in a list of them, or -1. */
-static int64_t
-word_index(const char *words, const char *word)
-{
-	char	 item[32];
-	int64_t	 i = 0;
-
-	for (; config_list_next(&words, item, sizeof(item)); i++)
-		if (strcmp(item, word) == 0)
-			return i;
-	return -1;
-}
-
-static const struct unit *
-kind_units(enum kind kind)
-{
-	switch (kind) {
-	case KIND_BYTES:
-		return byte_units;
-	case KIND_TIME:
-		return time_units;
-	case KIND_TEXT:
-	case KIND_SECRET:
-	case KIND_ADDRESSES:
-	case KIND_WORDS:
-	case KIND_CHOICE:
-	case KIND_NUMBER:
-		break;
-	}
-	return no_units;
-}
-
-/* A number with the largest unit that leaves no rest.  24h stays 24h: whoever
- * writes hours thinks in them up to two days. */
-static void
-number_print(char *out, size_t size, enum kind kind, int64_t n)
-{
-	const struct unit	*u = kind_units(kind);
-
-	if (n == 0 && kind == KIND_TIME) {
-		snprintf(out, size, "0s");
-		return;
-	}
-	while (u[1].name != NULL &&
-	    (n == 0 || n % u->factor != 0 ||
-	    (u->factor == DAY && n < 2 * DAY)))
-		u++;
-	snprintf(out, size, "%" PRId64 "%s", n / u->factor, u->name);
-}
-
-/* Digits and a unit.  Returns -1 if it is anything else, or too large. */
-static int
-number_parse(const char *text, enum kind kind, int64_t *out)
-{
-	const struct unit	*u;
-	int64_t			 n = 0;
-	const char		*p;
-
-	for (p = text; *p >= '0' && *p <= '9'; p++) {
-		if (n > (INT64_MAX - 9) / 10)
-			return -1;
-		n = n * 10 + (*p - '0');
-	}
-	if (p == text)
-		return -1;
-	for (u = kind_units(kind); u->name != NULL; u++)
-		if (strcmp(p, u->name) == 0)
-			break;
-	if (u->name == NULL) {
-		/* Nought needs no unit. */
-		if (n != 0 || *p != '\0')
-			return -1;
-	} else {
-		if (n > INT64_MAX / u->factor)
-			return -1;
-		n *= u->factor;
-	}
-	*out = n;
-	return 0;
-}
-
-static bool
-address_ok(const char *text)
-{
-	struct sockaddr_storage	ss;
-	socklen_t		len;
-
-	return sock_parse(text, &ss, &len) == 0;
-}
-
-/* At least one item, and every one allowed. */
-static bool
-list_ok(const struct setting *s, const char *text)
-{
-	char	 item[300];
-	size_t	 n = 0;
-
-	for (; config_list_next(&text, item, sizeof(item)); n++)
-		if (s->kind == KIND_ADDRESSES ? !address_ok(item) :
-		    word_index(s->words, item) == -1)
-			return false;
-	return n > 0;
-}
-
-static void
-allowed_print(char *out, size_t size, const struct setting *s)
-{
-	char	 min[32], max[32];
-
-	number_print(min, sizeof(min), s->kind, s->min);
-	number_print(max, sizeof(max), s->kind, s->max);
-	switch (s->kind) {
-	case KIND_TEXT:
-	case KIND_SECRET:
-		snprintf(out, size, "any text");
-		break;
-	case KIND_ADDRESSES:
-		snprintf(out, size, "a list of numeric addresses with "
-		    "ports, such as 127.0.0.1:8081 or [::1]:8081");
-		break;
-	case KIND_WORDS:
-		snprintf(out, size, "a list out of: %s", s->words);
-		break;
-	case KIND_CHOICE:
-		snprintf(out, size, "one of: %s", s->words);
-		break;
-	case KIND_NUMBER:
-		snprintf(out, size, "a number from %s to %s", min, max);
-		break;
-	case KIND_BYTES:
-		snprintf(out, size, "bytes from %s to %s (units k, M, G)",
-		    min, max);
-		break;
-	case KIND_TIME:
-		snprintf(out, size,
-		    "a time from %s to %s (units ms, s, m, h, d)", min, max);
-		break;
-	}
 }
 
 static int
@@ -375,10 +177,22 @@ setting_refuse(const struct setting *s, const char *found,
 {
 	char	 allowed[200];
 
-	allowed_print(allowed, sizeof(allowed), s);
+	setting_allowed(allowed, sizeof(allowed), s);
 	return place_fail(at, "%s: found %s, allowed: %s",
 	    at->key != NULL ? at->key : s->name,
 	    log_quote(found, strlen(found)), allowed);
+}
+
+static struct loaded *
+loaded_of(struct config *cfg)
+{
+	return (struct loaded *)(void *)cfg;
+}
+
+static const struct loaded *
+loaded_of_const(const struct config *cfg)
+{
+	return (const struct loaded *)(const void *)cfg;
 }
 
 static void *
@@ -397,7 +211,8 @@ static bool
 setting_is_text(const struct setting *s)
 {
 	return s->kind == KIND_TEXT || s->kind == KIND_SECRET ||
-	    s->kind == KIND_ADDRESSES || s->kind == KIND_WORDS;
+	    s->kind == KIND_ORIGINS || s->kind == KIND_ADDRESSES ||
+	    s->kind == KIND_WORDS;
 }
 
 static void
@@ -416,19 +231,20 @@ setting_set(struct config *cfg, const struct setting *s, const char *value,
 	int64_t	 n = 0, *field;
 
 	switch (s->kind) {
+	case KIND_ORIGINS:
 	case KIND_ADDRESSES:
 	case KIND_WORDS:
-		if (!list_ok(s, value))
+		if (!setting_list_ok(s, value))
 			return setting_refuse(s, value, at);
 		break;
 	case KIND_CHOICE:
-		if ((n = word_index(s->words, value)) == -1)
+		if ((n = setting_word(s->words, value)) == -1)
 			return setting_refuse(s, value, at);
 		break;
 	case KIND_NUMBER:
 	case KIND_BYTES:
 	case KIND_TIME:
-		if (number_parse(value, s->kind, &n) == -1 ||
+		if (setting_number_parse(value, s->kind, &n) == -1 ||
 		    n < s->min || n > s->max)
 			return setting_refuse(s, value, at);
 		break;
@@ -504,7 +320,7 @@ line_read(struct config *cfg, char *text, unsigned lines[],
 static int
 file_read(struct config *cfg, FILE *fp, struct place *at)
 {
-	unsigned	 lines[NSETTINGS] = { 0 };
+	unsigned	*lines = loaded_of(cfg)->lines;
 	char		*text = NULL;
 	size_t		 size = 0;
 	ssize_t		 len;
@@ -553,6 +369,34 @@ variable_name(char *out, size_t size, const struct setting *s)
 			*p = (char)(*p - 'a' + 'A');
 }
 
+/* A variable of ours that is no setting is a mistake, or was meant for a
+ * program of another version. */
+static int
+config_check_environment(char *err, size_t errlen)
+{
+	char	**v, name[64];
+	size_t	  i, len;
+
+	for (v = environ; v != NULL && *v != NULL; v++) {
+		if (strncmp(*v, "PGPUSH_", 7) != 0)
+			continue;
+		len = strcspn(*v, "=");
+		for (i = 0; i < NSETTINGS; i++) {
+			variable_name(name, sizeof(name), &settings[i]);
+			if (strlen(name) == len &&
+			    strncmp(*v, name, len) == 0)
+				break;
+		}
+		if (i == NSETTINGS) {
+			snprintf(err, errlen, "environment: %s: there is no "
+			    "such setting; pgpushd.conf(5) has them all",
+			    log_quote(*v, len));
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static int
 config_read_environment(struct config *cfg, char *err, size_t errlen)
 {
@@ -568,8 +412,9 @@ config_read_environment(struct config *cfg, char *err, size_t errlen)
 			continue;
 		if (setting_set(cfg, &settings[i], value, &at) == -1)
 			return -1;
+		loaded_of(cfg)->lines[i] = FROM_ENVIRONMENT;
 	}
-	return 0;
+	return config_check_environment(err, errlen);
 }
 
 /* What no single setting can tell. */
@@ -608,8 +453,10 @@ config_set_defaults(struct config *cfg)
 struct config *
 config_load(const char *file, char *err, size_t errlen)
 {
-	struct config	*cfg = xcalloc(1, sizeof(*cfg));
+	struct loaded	*l = xcalloc(1, sizeof(*l));
+	struct config	*cfg = &l->cfg;
 
+	l->file = file == NULL ? NULL : xstrdup(file);
 	config_set_defaults(cfg);
 	if (file != NULL && config_read_file(cfg, file, err, errlen) == -1)
 		goto fail;
@@ -637,18 +484,49 @@ config_free(struct config *cfg)
 			field = setting_field(cfg, &settings[i]);
 			free(*field);
 		}
+	free(loaded_of(cfg)->file);
 	free(cfg);
 }
 
-static char *
-choice_print(const char *words, int64_t n)
+void
+config_where(const struct config *cfg, const char *key, char *out,
+    size_t size)
 {
-	char	 item[32];
+	const struct loaded	*l = loaded_of_const(cfg);
+	char			 name[64];
+	size_t			 i;
 
-	while (config_list_next(&words, item, sizeof(item)))
-		if (n-- == 0)
-			return xstrdup(item);
-	return xstrdup("");
+	for (i = 0; i < NSETTINGS; i++)
+		if (strcmp(settings[i].name, key) == 0)
+			break;
+	if (i == NSETTINGS || l->lines[i] == FROM_DEFAULT)
+		snprintf(out, size, "%s", key);
+	else if (l->lines[i] == FROM_ENVIRONMENT) {
+		variable_name(name, sizeof(name), &settings[i]);
+		snprintf(out, size, "environment: %s", name);
+	} else
+		snprintf(out, size, "%s:%u: %s", l->file, l->lines[i], key);
+}
+
+void
+config_print(const struct config *cfg, FILE *fp)
+{
+	const struct loaded	*l = loaded_of_const(cfg);
+	char			*value;
+	size_t			 i;
+
+	for (i = 0; i < NSETTINGS; i++) {
+		value = config_value(cfg, i);
+		if (strcmp(value, "(not shown)") == 0)
+			fprintf(fp, "# ");
+		fprintf(fp, "%s = %s\n", settings[i].name, value);
+		if (l->lines[i] == FROM_ENVIRONMENT)
+			fprintf(fp, "# ^ from the environment\n");
+		else if (l->lines[i] != FROM_DEFAULT)
+			fprintf(fp, "# ^ from %s, line %u\n", l->file,
+			    l->lines[i]);
+		free(value);
+	}
 }
 
 char *
@@ -667,7 +545,26 @@ config_value(const struct config *cfg, size_t i)
 	}
 	number = setting_field_const(cfg, s);
 	if (s->kind == KIND_CHOICE)
-		return choice_print(s->words, *number);
-	number_print(out, sizeof(out), s->kind, *number);
+		return setting_word_print(s->words, *number);
+	setting_number_print(out, sizeof(out), s->kind, *number);
 	return xstrdup(out);
+}
+
+char *
+config_summary(const struct config *cfg)
+{
+	char	*out = xstrdup(""), *value, *more;
+	size_t	 i;
+
+	for (i = 0; i < NSETTINGS; i++) {
+		value = config_value(cfg, i);
+		if (strcmp(value, settings[i].fallback) != 0) {
+			more = xasprintf("%s %s=%s", out, settings[i].name,
+			    log_quote(value, strlen(value)));
+			free(out);
+			out = more;
+		}
+		free(value);
+	}
+	return out;
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /*
  * The settings: one table in config.c gives each its name, kind, default and
@@ -34,6 +35,7 @@ struct config {
 	int64_t		 reconnect_max_ms;
 	/* tokens */
 	char		*jwt_secret;
+	int64_t		 jwt_short_secret;	/* 0 or 1 */
 	char		*jwt_secret_file;
 	char		*jwt_public_key_file;
 	char		*jwt_jwks_file;
@@ -66,6 +68,7 @@ struct config {
 	int64_t		 presence_grace_ms;
 	/* log */
 	int64_t		 log_level;		/* enum log_level */
+	int64_t		 log_rate;		/* of a kind, a second */
 };
 
 /*
@@ -83,6 +86,18 @@ const char *config_key(size_t i);
 /* Its value as it would stand in the file; the caller frees.  A secret that
  * has been set comes as "(not shown)". */
 char	*config_value(const struct config *, size_t i);
+/* Every setting that is not at its default, as " key=value key=value" for the
+ * log; the caller frees. */
+char	*config_summary(const struct config *);
+
+/*
+ * How to name a setting in a complaint: "file:line: key", "environment:
+ * PGPUSH_KEY", or only the key if it is at its default.
+ */
+void	 config_where(const struct config *, const char *key, char *out,
+	    size_t size);
+/* All settings in force, as a file of settings; secrets are not shown. */
+void	 config_print(const struct config *, FILE *);
 
 /*
  * Walk a list value ("a, b c"): copies the next item into out[size] and

@@ -50,6 +50,7 @@ struct token_keys {
 	char		*issuer;	/* owned; empty: any */
 	char		*audience;	/* owned; empty: any */
 	int64_t		 leeway;	/* s */
+	bool		 short_secret;	/* is allowed */
 };
 
 /* Where the reason of a failed load goes. */
@@ -157,9 +158,12 @@ static int
 secret_add(struct token_keys *keys, const char *kid, const void *secret,
     size_t len, const struct complaint *c)
 {
-	if (len < SECRET_MIN)
+	if (len == 0 || (len < SECRET_MIN && !keys->short_secret))
 		return complain(c, "found a secret of %zu bytes, allowed: "
-		    "%d or more", len, SECRET_MIN);
+		    "%d or more.  Make one by \"openssl rand -hex 32\" and "
+		    "give it to the API that signs too; as long as that "
+		    "cannot be changed, set jwt_short_secret = yes", len,
+		    SECRET_MIN);
 	keys_add(keys, kid, JWT_ALG_HS256,
 	    (unsigned char *)xmemdup(secret, len), len);
 	return 0;
@@ -597,6 +601,7 @@ token_keys_load(const struct config *cfg, char *err, size_t errlen)
 	keys->user_claim = xstrdup(cfg->jwt_user_claim);
 	keys->issuer = xstrdup(cfg->jwt_issuer);
 	keys->audience = xstrdup(cfg->jwt_audience);
+	keys->short_secret = cfg->jwt_short_secret != 0;
 	keys->leeway = cfg->jwt_leeway_ms / 1000;
 	if (keys_load_all(keys, cfg, &c) == -1) {
 		token_keys_free(keys);

@@ -1,32 +1,48 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * pgpushd migrate: each file is one transaction that begins by inserting its
- * number, so two that run at once cannot both apply it.
+ * pgpushd migrate.  Each file of tables/ is one transaction that begins by
+ * inserting its number, so two that run at once cannot both apply it.  The
+ * files of code/ hold every function once; they are applied whole in one
+ * transaction, which leaves a sum of their text in the function pgpush.code().
+ * So --status can tell whether the database has these very functions.
  */
 
 #include <dirent.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/config.h"
+#include "base/xmalloc.h"
 #include "db/migrate.h"
 #include "db/pg.h"
-#include "base/xmalloc.h"
 
 #define ERR_MAX		1024
 #define FILE_MAX	(1 << 20)	/* bytes of one file */
 
+/* The files of a folder, in order of their names, and their texts. */
+struct files {
+	char	**name;			/* owned */
+	char	**text;			/* owned; NULL: could not be read */
+	int	  n;
+};
+
 static int
-is_migration(const struct dirent *d)
+is_sql(const struct dirent *d)
 {
 	size_t	len = strlen(d->d_name);
 
-	return len > 8 && strspn(d->d_name, "0123456789") == 3 &&
-	    d->d_name[3] == '_' && strcmp(d->d_name + len - 4, ".sql") == 0;
+	return len > 4 && d->d_name[0] != '.' &&
+	    strcmp(d->d_name + len - 4, ".sql") == 0;
+}
+
+static int
+is_numbered(const struct dirent *d)
+{
+	return is_sql(d) && strspn(d->d_name, "0123456789") == 3 &&
+	    d->d_name[3] == '_';
 }
 
 static char *
@@ -49,24 +65,66 @@ read_file(const char *path)
 	return text;
 }
 
-static int
-apply(const struct config *cfg, const char *name)
+static void
+files_free(struct files *f)
 {
-	char	*path = xasprintf("%s/%s", cfg->sql_dir, name);
-	char	*sql = read_file(path), err[ERR_MAX];
-	int	 r = 1;
-
-	if (sql == NULL)
-		(void)fprintf(stderr, "pgpushd: cannot read %s\n", path);
-	else if (pg_run(cfg->database, sql, NULL, err, sizeof(err)) == -1)
-		(void)fprintf(stderr, "pgpushd: %s: %s", path, err);
-	else {
-		(void)printf("applied %s\n", name);
-		r = 0;
+	for (int i = 0; i < f->n; i++) {
+		free(f->name[i]);
+		free(f->text[i]);
 	}
+	free(f->name);
+	free(f->text);
+}
+
+/* Returns 0, or -1 having said why; files_free either way. */
+static int
+files_read(struct files *f, const char *dir, const char *folder,
+    int (*wanted)(const struct dirent *))
+{
+	struct dirent	**found = NULL;
+	char		 *path = xasprintf("%s/%s", dir, folder);
+	int		  r = 0;
+
+	*f = (struct files){ NULL, NULL, scandir(path, &found, wanted,
+	    alphasort) };
+	if (f->n <= 0) {
+		(void)fprintf(stderr, "pgpushd: no files in %s\n", path);
+		f->n = 0;
+		r = -1;
+	}
+	f->name = xcalloc((size_t)f->n + 1, sizeof(*f->name));
+	f->text = xcalloc((size_t)f->n + 1, sizeof(*f->text));
+	for (int i = 0; i < f->n; i++) {
+		f->name[i] = xasprintf("%s/%s", path, found[i]->d_name);
+		if ((f->text[i] = read_file(f->name[i])) == NULL) {
+			(void)fprintf(stderr, "pgpushd: cannot read %s\n",
+			    f->name[i]);
+			r = -1;
+		}
+		free(found[i]);
+	}
+	free(found);
 	free(path);
-	free(sql);
 	return r;
+}
+
+static const char *
+base_name(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
+/* A sum of the texts, FNV-1a. */
+static uint64_t
+files_sum(const struct files *f)
+{
+	uint64_t	sum = UINT64_C(0xcbf29ce484222325);
+
+	for (int i = 0; i < f->n; i++)
+		for (const char *p = f->text[i]; *p != '\0'; p++)
+			sum = (sum ^ (unsigned char)*p) *
+			    UINT64_C(0x100000001b3);
+	return sum;
 }
 
 /* Whether the list of numbers, a line each, has this one. */
@@ -83,50 +141,161 @@ has_number(const char *list, long number)
 	return false;
 }
 
-/* The numbers that the database has; the caller frees.  NULL: no answer. */
+/*
+ * The first column of the query's rows, "" if the object is not there; the
+ * caller frees.  NULL having said why: no answer.
+ */
+static char *
+ask(const struct config *cfg, const char *object, const char *query)
+{
+	char	*there = NULL, *value = NULL, err[ERR_MAX];
+	char	*sql = xasprintf("SELECT 1 WHERE %s IS NOT NULL", object);
+
+	if (pg_run(cfg->database, sql, &there, err, sizeof(err)) == 0) {
+		if (there[0] == '\0')
+			value = xstrdup("");
+		else
+			(void)pg_run(cfg->database, query, &value, err,
+			    sizeof(err));
+	}
+	if (value == NULL)
+		(void)fprintf(stderr, "pgpushd: %s", err);
+	free(there);
+	free(sql);
+	return value;
+}
+
+/*
+ * The numbers that the database has; the caller frees.  A copy without rows
+ * has them in the comment alone, until code/ writes them again.
+ */
 static char *
 applied(const struct config *cfg)
 {
-	char	*there = NULL, *list = NULL, err[ERR_MAX];
+	return ask(cfg, "to_regclass('pgpush.migrations')",
+	    "SELECT number FROM pgpush.migrations"
+	    " UNION SELECT generate_series(1, substring(obj_description("
+	    "to_regclass('pgpush.migrations')) FROM '[0-9]+$')::int)"
+	    " ORDER BY 1");
+}
 
-	if (pg_run(cfg->database,
-	    "SELECT 1 WHERE to_regclass('pgpush.migrations') IS NOT NULL",
-	    &there, err, sizeof(err)) == 0) {
-		if (there[0] == '\0')
-			list = xstrdup("");
-		else
-			(void)pg_run(cfg->database,
-			    "SELECT number FROM pgpush.migrations", &list,
-			    err, sizeof(err));
+/* Returns -1 having said why if the database is of a later version. */
+static int
+refuse_newer(const struct files *tables, const char *list)
+{
+	const char	*last = base_name(tables->name[tables->n - 1]);
+	long		 newest = strtol(last, NULL, 10), number;
+	char		*end;
+
+	for (; *list != '\0'; list = end + (*end == '\n')) {
+		number = strtol(list, &end, 10);
+		if (end == list || number <= newest)
+			continue;
+		(void)fprintf(stderr, "pgpushd: the database has number %ld of "
+		    "pgpush's tables, these files go up to %ld: they are of "
+		    "another version\n", number, newest);
+		return -1;
 	}
-	if (list == NULL)
-		(void)fprintf(stderr, "pgpushd: %s", err);
-	free(there);
-	return list;
+	return 0;
+}
+
+static int
+apply_tables(const struct config *cfg, const struct files *f, const char *list,
+    bool status)
+{
+	char	err[ERR_MAX];
+	int	missing = 0;
+
+	for (int i = 0; i < f->n; i++) {
+		const char	*name = base_name(f->name[i]);
+		bool		 has = has_number(list, strtol(name, NULL, 10));
+
+		if (status) {
+			(void)printf("%s tables/%s\n", has ? "applied" :
+			    "missing", name);
+			missing += !has;
+			continue;
+		}
+		if (has)
+			continue;
+		if (pg_run(cfg->database, f->text[i], NULL, err,
+		    sizeof(err)) == -1) {
+			(void)fprintf(stderr, "pgpushd: %s: %s", f->name[i],
+			    err);
+			return 1;
+		}
+		(void)printf("applied tables/%s\n", name);
+	}
+	return missing > 0;
+}
+
+/* The last script: the function that tells the sum of the others. */
+static char *
+code_script(uint64_t sum)
+{
+	return xasprintf("CREATE FUNCTION pgpush.code() RETURNS text"
+	    " LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp"
+	    " AS 'SELECT ''%016" PRIx64 "''';"
+	    " REVOKE ALL ON FUNCTION pgpush.code() FROM PUBLIC;"
+	    " COMMENT ON FUNCTION pgpush.code() IS 'Which files of sql/code"
+	    " pgpushd migrate has applied: a sum of their text'", sum);
+}
+
+static int
+apply_code(const struct config *cfg, const struct files *f)
+{
+	char	 err[ERR_MAX];
+	char	**scripts = xcalloc((size_t)f->n + 1, sizeof(*scripts));
+	int	 at;
+
+	memcpy(scripts, f->text, (size_t)f->n * sizeof(*scripts));
+	scripts[f->n] = code_script(files_sum(f));
+	at = pg_run_together(cfg->database, scripts, f->n + 1, err,
+	    sizeof(err));
+	if (at <= f->n)
+		(void)fprintf(stderr, "pgpushd: %s: %s",
+		    at < f->n ? f->name[at] : "code/", err);
+	else
+		(void)printf("applied code/\n");
+	free(scripts[f->n]);
+	free(scripts);
+	return at <= f->n;
+}
+
+static int
+code_status(const struct config *cfg, const struct files *f)
+{
+	char	*has = ask(cfg, "to_regprocedure('pgpush.code()')",
+		    "SELECT pgpush.code()");
+	char	*sum = xasprintf("%016" PRIx64 "\n", files_sum(f));
+	bool	 same = has != NULL && strcmp(has, sum) == 0;
+
+	if (has != NULL)
+		(void)printf("%s code/\n", same ? "applied" :
+		    has[0] == '\0' ? "missing" : "differs");
+	free(has);
+	free(sum);
+	return same ? 0 : 1;
 }
 
 int
-migrate(const struct config *cfg)
+migrate(const struct config *cfg, bool status)
 {
-	struct dirent	**files;
-	char		 *list;
-	int		  n, i, r = 0;
+	struct files	 tables, code;
+	char		*list = NULL;
+	int		 r = 1;
 
-	n = scandir(cfg->sql_dir, &files, is_migration, alphasort);
-	if (n <= 0) {
-		(void)fprintf(stderr, "pgpushd: no migrations in %s\n",
-		    cfg->sql_dir);
-		return 1;
-	}
-	if ((list = applied(cfg)) == NULL)
+	if (files_read(&tables, cfg->sql_dir, "tables", is_numbered) == 0 &&
+	    (list = applied(cfg)) != NULL && refuse_newer(&tables, list) == 0)
+		r = apply_tables(cfg, &tables, list, status);
+	if (files_read(&code, cfg->sql_dir, "code", is_sql) == -1)
 		r = 1;
-	for (i = 0; i < n; i++) {
-		if (r == 0 && !has_number(list, strtol(files[i]->d_name, NULL,
-		    10)))
-			r = apply(cfg, files[i]->d_name);
-		free(files[i]);
-	}
-	free(files);
+	else if (list != NULL && status)
+		r |= code_status(cfg, &code);
+	else if (r == 0)
+		r = apply_code(cfg, &code);
+	files_free(&tables);
+	files_free(&code);
 	free(list);
 	return r;
 }

@@ -2,13 +2,17 @@
 #ifndef MIGRATE_H
 #define MIGRATE_H
 
+#include <stdbool.h>
+
 struct config;
 
 /*
- * Apply the files of sql_dir whose number the database does not have yet, in
- * order, and say which on standard output.  Blocks.  Returns the exit status:
- * 0, or 1 with the reason on standard error.
+ * Bring the database up to date with sql_dir: apply the files of tables/ whose
+ * number it does not have yet, in order, then all of code/, and say which on
+ * standard output.  status: change nothing, only say what would be applied.
+ * Blocks.  Returns the exit status: 0, or 1 with the reason on standard error;
+ * with status, 1 if something is to be applied.
  */
-int	 migrate(const struct config *cfg);
+int	 migrate(const struct config *cfg, bool status);
 
 #endif

@@ -26,6 +26,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/stats.h"
 #include "db/pg.h"
 #include "base/xmalloc.h"
 
@@ -179,6 +180,7 @@ pg_lost(struct pg *pg, const char *why)
 		log_warn("db=%s msg=\"connection lost\" why=%s", pg->set.name,
 		    words(why));
 	pg->complained = true;
+	stats_add(STAT_DB_LOST, was_up);
 	if (was_up && clock_ms() - pg->up_ms >= SETTLED_MS)
 		pg->delay_ms = pg->set.reconnect_min_ms;
 	pg->state = PG_WAITING;
@@ -222,7 +224,9 @@ pg_log_failure(const struct pg *pg, const struct query *q)
 {
 	const char	*code = PQresultErrorField(q->res, PG_DIAG_SQLSTATE);
 
-	log_warn("db=%s msg=\"statement failed\" stmt=%s sqlstate=%s error=%s",
+	stats_add(STAT_DB_FAILED, 1);
+	log_limited(LOG_STATEMENT, LOG_LEVEL_WARNING,
+	    "db=%s msg=\"statement failed\" stmt=%s sqlstate=%s error=%s",
 	    pg->set.name, q->stmt->name == NULL ? "-" : q->stmt->name,
 	    code == NULL ? "-" : code, words(PQresultErrorMessage(q->res)));
 }
@@ -334,7 +338,8 @@ pg_on_notice(void *arg, const PGresult *res)
 	severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
 	text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 	if (severity != NULL && text != NULL)
-		log_info("db=%s severity=%s msg=%s", pg->set.name, severity,
+		log_limited(LOG_STATEMENT, LOG_LEVEL_INFO,
+		    "db=%s severity=%s msg=%s", pg->set.name, severity,
 		    words(text));
 }
 
@@ -347,6 +352,7 @@ pg_up(struct pg *pg)
 		return;
 	}
 	(void)evtimer_del(pg->timer);
+	stats_add(STAT_DB_CONNECTS, 1);
 	pg->state = PG_UP;
 	pg->up_ms = clock_ms();
 	pg->complained = false;
@@ -886,4 +892,28 @@ out:
 	PQclear(res);
 	PQfinish(conn);
 	return r;
+}
+
+int
+pg_run_together(const char *conninfo, char *const *sql, int n, char *err,
+    size_t errlen)
+{
+	PGconn		*conn = PQconnectdb(conninfo);
+	PGresult	*res = NULL;
+	int		 i;
+
+	for (i = -1; i <= n; i++) {
+		PQclear(res);
+		res = PQexec(conn, i == -1 ? "BEGIN" : i == n ? "COMMIT" :
+		    sql[i]);
+		if (!result_ok(res)) {
+			(void)snprintf(err, errlen, "%s", PQerrorMessage(conn));
+			break;
+		}
+	}
+	PQclear(res);
+	PQfinish(conn);
+	if (i > n)
+		return n;
+	return i < 0 ? 0 : i == n ? n - 1 : i;
 }

@@ -101,5 +101,11 @@ bool		 pg_true(const struct pg_result *res, int row, int column);
  */
 int		 pg_run(const char *conninfo, const char *sql, char **value,
 		    char *err, size_t errlen);
+/*
+ * Run n scripts in one transaction, blocking.  Returns n, or the index of the
+ * one that failed, with the server's words in err: then nothing is changed.
+ */
+int		 pg_run_together(const char *conninfo, char *const *sql, int n,
+		    char *err, size_t errlen);
 
 #endif

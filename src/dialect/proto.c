@@ -14,68 +14,15 @@
 
 #include "net/conn.h"
 #include "dialect/proto.h"
+#include "push/command.h"
 #include "push/room.h"
+#include "base/text.h"
+#include "push/value.h"
 #include "base/xmalloc.h"
 
 #define EVENT_NAME_MAX	200		/* bytes, as pgpush.on allows */
 #define KEY_MAX		100
 #define REF_MAX		200
-
-/* Text */
-
-static void
-text_reserve(struct text *t, size_t more)
-{
-	if (t->cap - t->len > more)
-		return;
-	t->cap = (t->len + more + 1) * 2;
-	t->buf = xrealloc(t->buf, t->cap);
-}
-
-static void
-text_add_bytes(struct text *t, const char *s, size_t len)
-{
-	text_reserve(t, len);
-	memcpy(t->buf + t->len, s, len);
-	t->len += len;
-	t->buf[t->len] = '\0';
-}
-
-void
-text_add(struct text *t, const char *s)
-{
-	text_add_bytes(t, s, strlen(s));
-}
-
-void
-text_add_number(struct text *t, int64_t n)
-{
-	char	buf[24];
-	int	len = snprintf(buf, sizeof(buf), "%" PRId64, n);
-
-	text_add_bytes(t, buf, (size_t)len);
-}
-
-void
-text_add_string(struct text *t, const char *s)
-{
-	char	esc[8];
-	size_t	n;
-
-	text_add_bytes(t, "\"", 1);
-	while (*s != '\0') {
-		for (n = 0; (uint8_t)s[n] >= ' ' && s[n] != '"' &&
-		    s[n] != '\\'; n++)
-			;
-		text_add_bytes(t, s, n);
-		if (s[n] == '\0')
-			break;
-		(void)snprintf(esc, sizeof(esc), "\\u%04x", (uint8_t)s[n]);
-		text_add(t, esc);
-		s += n + 1;
-	}
-	text_add_bytes(t, "\"", 1);
-}
 
 /* Output.  One buffer serves every frame; it keeps its size. */
 
@@ -284,15 +231,6 @@ const struct dialect proto_dialect = {
 
 /* Input */
 
-static char *
-dump(const json_t *j)
-{
-	char	*s = json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY);
-
-	/* Only a number that no longer fits can fail here. */
-	return s != NULL ? s : xstrdup("null");
-}
-
 /* A NUL is valid in JSON, but not in a C string, nor in PostgreSQL's jsonb. */
 static bool
 has_nul(const json_t *string)
@@ -352,7 +290,7 @@ get_ref(struct command *cmd, const json_t *json)
 	char		*text;
 
 	if (json_is_number(j) || json_is_string(j)) {
-		text = dump(j);
+		text = value_text(j);
 		if (strlen(text) <= REF_MAX) {
 			free(cmd->ref);
 			cmd->ref = text;
@@ -438,7 +376,7 @@ get_data(struct command *cmd, const json_t *json)
 {
 	const json_t	*data = json_object_get(json, "data");
 
-	cmd->data = data == NULL ? xstrdup("null") : dump(data);
+	cmd->data = data == NULL ? xstrdup("null") : value_text(data);
 	if (text_has_nul(cmd->data))
 		cmd->wrong = "data";
 }
@@ -486,237 +424,4 @@ proto_parse(struct command *cmd, const char *p, size_t len,
 	/* A command may wait, and parsed it is ten times as large. */
 	json_decref(json);
 	return r;
-}
-
-void
-command_free(struct command *cmd)
-{
-	free(cmd->ref);
-	free(cmd->token);
-	free(cmd->room);
-	free(cmd->event);
-	free(cmd->data);
-	free(cmd->key);
-	free(cmd->epoch);
-	free(cmd->session);
-	free(cmd->rooms);
-	memset(cmd, 0, sizeof(*cmd));
-}
-
-/* A value for a template as text into t, or -1. */
-static int
-add_value(struct text *t, const json_t *j)
-{
-	if (json_is_integer(j)) {
-		text_add_number(t, json_integer_value(j));
-		return 0;
-	}
-	if (!json_is_string(j) || json_string_length(j) == 0 ||
-	    strchr(json_string_value(j), ':') != NULL)
-		return -1;
-	text_add(t, json_string_value(j));
-	return 0;
-}
-
-/* The field named between the braces at p; its value goes to t. */
-static int
-add_field_of(struct text *t, const json_t *data, const char *p, size_t len)
-{
-	char	*name = xmemdup(p, len);
-	int	 r = add_value(t, json_object_get(data, name));
-
-	free(name);
-	return r;
-}
-
-int
-command_expand(const struct command *cmd, const char *template, char *room,
-    size_t size)
-{
-	json_t		*data = json_loads(cmd->data, JSON_DECODE_ANY, NULL);
-	struct text	 t = { NULL, 0, 0 };
-	const char	*p = template, *end;
-	int		 r = 0;
-
-	text_add(&t, "");
-	while (r == 0 && *p != '\0') {
-		if (*p != '{' || (end = strchr(p, '}')) == NULL) {
-			text_add_bytes(&t, p++, 1);
-			continue;
-		}
-		r = add_field_of(&t, data, p + 1, (size_t)(end - p - 1));
-		p = end + 1;
-	}
-	if (r == 0 && (t.len >= size || !room_name_ok(t.buf)))
-		r = -1;
-	if (r == 0)
-		memcpy(room, t.buf, t.len + 1);
-	json_decref(data);
-	free(t.buf);
-	return r;
-}
-
-/* A copy of an array of strings, or of a lone string; -1 if it is neither. */
-static int
-get_names(const json_t *j, char ***names, size_t *n)
-{
-	const json_t	*item;
-	size_t		 i;
-
-	if (j == NULL || json_is_null(j))
-		return 0;
-	if (json_is_string(j)) {
-		*names = xcalloc(1, sizeof(**names));
-		(*names)[(*n)++] = xstrdup(json_string_value(j));
-		return 0;
-	}
-	if (!json_is_array(j))
-		return -1;
-	*names = xcalloc(json_array_size(j) + 1, sizeof(**names));
-	for (i = 0; i < json_array_size(j); i++) {
-		item = json_array_get(j, i);
-		if (!json_is_string(item))
-			return -1;
-		(*names)[(*n)++] = xstrdup(json_string_value(item));
-	}
-	return 0;
-}
-
-static void
-free_names(char **names, size_t n)
-{
-	while (n > 0)
-		free(names[--n]);
-	free(names);
-}
-
-/* What the database says: its integers have no end, ours become reals. */
-static json_t *
-load_text(const char *text)
-{
-	json_error_t	 err;
-	json_t		*j = json_loads(text, 0, &err);
-
-	if (j == NULL && json_error_code(&err) == json_error_numeric_overflow)
-		j = json_loads(text, JSON_DECODE_INT_AS_REAL, &err);
-	return j;
-}
-
-int
-signal_parse(struct signal *sig, const char *payload)
-{
-	json_t		*j = load_text(payload);
-	const json_t	*event, *rooms, *data;
-	int		 r = -1;
-
-	memset(sig, 0, sizeof(*sig));
-	event = json_object_get(j, "event");
-	if (!json_is_string(event))
-		goto out;
-	if ((rooms = json_object_get(j, "rooms")) == NULL)
-		rooms = json_object_get(j, "room");
-	if (get_names(rooms, &sig->rooms, &sig->nrooms) == -1 ||
-	    sig->nrooms == 0)
-		goto out;
-	sig->event = xstrdup(json_string_value(event));
-	data = json_object_get(j, "data");
-	sig->data = data == NULL ? xstrdup("null") : dump(data);
-	if (json_is_string(json_object_get(j, "origin")))
-		sig->origin = xstrdup(json_string_value(
-		    json_object_get(j, "origin")));
-	r = 0;
-out:
-	json_decref(j);
-	return r;
-}
-
-void
-signal_free(struct signal *sig)
-{
-	free_names(sig->rooms, sig->nrooms);
-	free(sig->event);
-	free(sig->data);
-	free(sig->origin);
-	memset(sig, 0, sizeof(*sig));
-}
-
-static int
-get_emits(struct answer *a, const json_t *j)
-{
-	const json_t	*item, *event;
-	size_t		 i;
-
-	if (j == NULL || json_is_null(j))
-		return 0;
-	if (!json_is_array(j))
-		return -1;
-	a->emits = xcalloc(json_array_size(j) + 1, sizeof(*a->emits));
-	for (i = 0; i < json_array_size(j); i++) {
-		item = json_array_get(j, i);
-		event = json_array_get(item, 0);
-		if (!json_is_string(event) || json_array_size(item) != 2)
-			return -1;
-		a->emits[i].event = xstrdup(json_string_value(event));
-		a->emits[i].data = dump(json_array_get(item, 1));
-		a->nemits++;
-	}
-	return 0;
-}
-
-static int
-get_error(struct answer *a, const json_t *j)
-{
-	const char	*code, *message;
-
-	if (j == NULL || json_is_null(j))
-		return 0;
-	code = json_string_value(json_object_get(j, "code"));
-	message = json_string_value(json_object_get(j, "message"));
-	if (code == NULL)
-		return -1;
-	a->code = xstrdup(code);
-	a->message = xstrdup(message == NULL ? code : message);
-	return 0;
-}
-
-int
-answer_parse(struct answer *a, const char *json)
-{
-	json_t		*j = load_text(json);
-	const json_t	*reply;
-	int		 r = -1;
-
-	memset(a, 0, sizeof(*a));
-	if (!json_is_object(j))
-		goto out;
-	if (get_names(json_object_get(j, "join"), &a->join, &a->njoin) == -1 ||
-	    get_names(json_object_get(j, "leave"), &a->leave,
-	    &a->nleave) == -1 ||
-	    get_emits(a, json_object_get(j, "emit")) == -1 ||
-	    get_error(a, json_object_get(j, "error")) == -1)
-		goto out;
-	reply = json_object_get(j, "reply");
-	a->reply = reply == NULL ? xstrdup("null") : dump(reply);
-	r = 0;
-out:
-	json_decref(j);
-	return r;
-}
-
-void
-answer_free(struct answer *a)
-{
-	size_t	i;
-
-	free(a->reply);
-	free_names(a->join, a->njoin);
-	free_names(a->leave, a->nleave);
-	for (i = 0; i < a->nemits; i++) {
-		free(a->emits[i].event);
-		free(a->emits[i].data);
-	}
-	free(a->emits);
-	free(a->code);
-	free(a->message);
-	memset(a, 0, sizeof(*a));
 }

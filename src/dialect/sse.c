@@ -7,7 +7,6 @@
  */
 
 #include <sys/queue.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +16,11 @@
 #include "db/entry.h"
 #include "db/feed.h"
 #include "net/frame.h"
+#include "net/request.h"
 #include "base/log.h"
 #include "dialect/proto.h"
 #include "dialect/sse.h"
+#include "base/text.h"
 #include "base/xmalloc.h"
 
 #define RETRY_MS	1000		/* what a stream begins with */
@@ -272,20 +273,6 @@ sse_forget(const struct conn *c)
 /* Ends */
 
 void
-sse_refuse(struct conn *c, int status, const char *code, const char *message)
-{
-	struct text	t = { NULL, 0, 0 };
-
-	text_add(&t, "{\"error\":{\"code\":");
-	text_add_string(&t, code);
-	text_add(&t, ",\"message\":");
-	text_add_string(&t, message);
-	text_add(&t, "}}");
-	conn_respond(c, status, NULL, "application/json", t.buf);
-	free(t.buf);
-}
-
-void
 sse_ended(const struct session *s)
 {
 	struct expected	*x, *next;
@@ -297,7 +284,7 @@ sse_ended(const struct session *s)
 		if (x->session != s || !conn_is_waiting(c))
 			continue;
 		sse_forget(c);
-		sse_refuse(c, 404, "not_found", "the session has ended");
+		request_refuse(c, 404, "not_found", "the session has ended");
 	}
 }
 
@@ -325,19 +312,19 @@ refuse_with(struct conn *c, int code, const char *reason)
 {
 	switch (code) {
 	case CLOSE_UNAUTHORIZED:
-		sse_refuse(c, 401, "unauthorized", reason);
+		request_refuse(c, 401, "unauthorized", reason);
 		break;
 	case CLOSE_FORBIDDEN:
-		sse_refuse(c, 403, "forbidden", reason);
+		request_refuse(c, 403, "forbidden", reason);
 		break;
 	case CLOSE_BAD_FRAME:
-		sse_refuse(c, 400, "bad_request", reason);
+		request_refuse(c, 400, "bad_request", reason);
 		break;
 	case CLOSE_POLICY:
-		sse_refuse(c, 429, "rate_limited", reason);
+		request_refuse(c, 429, "rate_limited", reason);
 		break;
 	default:
-		sse_refuse(c, 503, "unavailable", reason);
+		request_refuse(c, 503, "unavailable", reason);
 		break;
 	}
 }
@@ -384,33 +371,6 @@ post_end(struct conn *c, int code, const char *reason)
 	sse_forget(c);
 	if (conn_is_waiting(c))
 		refuse_with(c, code, reason);
-}
-
-int64_t
-sse_number(const char *text)
-{
-	char	*end;
-	int64_t	 n;
-
-	if (text[0] < '0' || text[0] > '9')
-		return -1;
-	errno = 0;
-	n = strtoll(text, &end, 10);
-	return errno != 0 || *end != '\0' ? -1 : n;
-}
-
-int64_t
-sse_position(const char *text, char *epoch, size_t size)
-{
-	const char	*dot = strrchr(text, '.');
-	int64_t		 id;
-
-	if (dot == NULL || dot == text || (size_t)(dot - text) >= size ||
-	    (id = sse_number(dot + 1)) == -1)
-		return -1;
-	memcpy(epoch, text, (size_t)(dot - text));
-	epoch[dot - text] = '\0';
-	return id;
 }
 
 /* The dialects */

@@ -38,20 +38,7 @@ void	 sse_expect(struct conn *c, const struct session *s, char **ref);
 void	 sse_forget(const struct conn *c);
 void	 sse_ended(const struct session *s);
 
-/* Answer a request with {"error":{"code":…,"message":…}}. */
-void	 sse_refuse(struct conn *c, int status, const char *code,
-	    const char *message);
-
 /* Tell a client that would be a stream to come back later. */
 void	 sse_later(struct conn *c, int64_t retry_ms);
-
-/* A number of nothing but digits; -1 if it is anything else, or too large. */
-int64_t	 sse_number(const char *text);
-
-/*
- * A position as it is in ids, "<epoch>.<id>": the id, with its epoch in
- * epoch[size]; or -1 if it is none.
- */
-int64_t	 sse_position(const char *text, char *epoch, size_t size);
 
 #endif

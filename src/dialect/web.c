@@ -6,25 +6,33 @@
  */
 
 #include <event2/util.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "push/client.h"
 #include "base/config.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/token.h"
+#include "base/xmalloc.h"
+#include "dialect/endpoint.h"
+#include "dialect/proto.h"
+#include "dialect/sse.h"
+#include "dialect/web.h"
 #include "net/conn.h"
 #include "net/http.h"
-#include "dialect/proto.h"
+#include "net/request.h"
+#include "net/route.h"
+#include "net/ws.h"
+#include "push/admit.h"
+#include "push/client.h"
+#include "push/command.h"
 #include "push/room.h"
 #include "push/session.h"
-#include "dialect/sse.h"
-#include "base/token.h"
-#include "dialect/web.h"
-#include "net/ws.h"
-#include "base/xmalloc.h"
 
-#define TOKEN_MAX	8192		/* in the query, bytes */
+#define EPOCH_MAX	64
 #define RETRY_MS	5000		/* for who is not let in */
 #define EXTRA_MS	4000		/* over a handler's own limit; less
 					 * than when it is given up */
@@ -32,99 +40,45 @@
 static const struct config	*cfg;
 static const struct token_keys	*keys;
 
-/* Who may */
+/* Connections */
 
-bool
-web_origin_ok(const struct http_request *req)
-{
-	const struct http_slice	*origin = http_header_find(req, "Origin");
-	char			*s;
-	bool			 ok;
-
-	if (cfg->origins[0] == '\0' || origin == NULL)
-		return true;
-	s = xmemdup(origin->p, origin->len);
-	ok = config_list_has(cfg->origins, s);
-	free(s);
-	return ok;
-}
-
-void
-web_bearer(const struct http_request *req, struct http_slice *token)
-{
-	static const char	 scheme[] = "Bearer ";
-	const struct http_slice	*h = http_header_find(req, "Authorization");
-
-	token->len = 0;
-	if (h == NULL || h->len < sizeof(scheme) - 1 ||
-	    evutil_ascii_strncasecmp(h->p, scheme, sizeof(scheme) - 1) != 0)
-		return;
-	token->p = h->p + sizeof(scheme) - 1;
-	token->len = h->len - (sizeof(scheme) - 1);
-}
-
-/* The value of the cookie, RFC 6265 section 5.4; a copy, or NULL. */
-static char *
-find_cookie(const struct http_request *req)
-{
-	const struct http_slice	*h = http_header_find(req, "Cookie");
-	size_t			 n = strlen(cfg->jwt_cookie), len;
-	const char		*p, *end;
-
-	if (h == NULL || n == 0)
-		return NULL;
-	end = h->p + h->len;
-	for (p = h->p; p < end; p += len + (p + len < end)) {
-		while (p < end && *p == ' ')
-			p++;
-		for (len = 0; p + len < end && p[len] != ';'; len++)
-			;
-		if (len > n && memcmp(p, cfg->jwt_cookie, n) == 0 &&
-		    p[n] == '=')
-			return xmemdup(p + n + 1, len - n - 1);
-	}
-	return NULL;
-}
-
-/*
- * The token: Authorization, else the query, else the cookie; which a browser
- * sends with the requests of any page, and so counts only if pages are told
- * apart.  A copy, or NULL.
- */
-static char *
-find_token(const struct http_request *req)
-{
-	struct http_slice	 bearer;
-	char			 text[TOKEN_MAX];
-
-	web_bearer(req, &bearer);
-	if (bearer.len > 0)
-		return xmemdup(bearer.p, bearer.len);
-	if (http_query_get(req, "token", text, sizeof(text)) > 0)
-		return xstrdup(text);
-	return cfg->origins[0] == '\0' ? NULL : find_cookie(req);
-}
-
-/*
- * Header lines that let the page read the answer.  Its origin has been
- * compared with the list, so it can be repeated as it is.
- */
 static void
-allow_origin(struct conn *c, const struct http_request *req)
+on_drained(struct conn *c)
 {
-	const struct http_slice	*origin = http_header_find(req, "Origin");
-	char			*lines;
-
-	if (origin == NULL)
-		return;
-	lines = cfg->origins[0] == '\0' ?
-	    xstrdup("Access-Control-Allow-Origin: *\r\n") :
-	    xasprintf("Access-Control-Allow-Origin: %.*s\r\n"
-	    "Access-Control-Allow-Credentials: true\r\nVary: Origin\r\n",
-	    (int)origin->len, origin->p);
-	conn_set_headers(c, lines);
-	free(lines);
+	client_drained(conn_owner(c));
 }
+
+static void
+on_closed(struct conn *c, int code)
+{
+	struct session	*s = conn_owner(c);
+
+	log_debug("conn=%" PRIu64 " msg=closed code=%d", conn_id(c), code);
+	admit_leave();
+	sse_ended(s);
+	client_lost(s);
+}
+
+/* Of a connection with a session of its own. */
+static const struct conn_ops session_ops = { NULL, on_drained, NULL, on_closed };
+
+static void
+on_request_timer(struct conn *c)
+{
+	sse_forget(c);
+	request_refuse(c, 503, "unavailable", "no answer in time");
+}
+
+static void
+on_request_closed(struct conn *c, int code)
+{
+	(void)code;
+	sse_forget(c);
+}
+
+/* Of a request whose answer comes from the session of another one. */
+static const struct conn_ops request_ops = { NULL, NULL, on_request_timer,
+	on_request_closed };
 
 static struct session *
 session_for(struct conn *c, const struct dialect *d)
@@ -133,7 +87,8 @@ session_for(struct conn *c, const struct dialect *d)
 
 	conn_defer(c);
 	s = session_new(c, d);
-	conn_set_owner(c, s);
+	conn_own(c, &session_ops, s);
+	admit_enter();
 	client_open(s);
 	return s;
 }
@@ -170,65 +125,36 @@ find_rooms(const struct http_request *req)
 	return t.buf;
 }
 
-/*
- * The position to go on from: Last-Event-ID, else since and epoch of the
- * query, else none (-1).  One that cannot be read is no epoch's: it resets.
- */
-static int64_t
-find_since(const struct http_request *req, char *epoch, size_t size)
+static void
+open_events(struct conn *c, const struct http_request *req)
 {
-	const struct http_slice	*last = http_header_find(req,
-				    "Last-Event-ID");
-	char			 text[96];
-	int64_t			 since = -1;
-
-	epoch[0] = '\0';
-	if (last != NULL && last->len > 0) {
-		if (last->len < sizeof(text)) {
-			memcpy(text, last->p, last->len);
-			text[last->len] = '\0';
-			since = sse_position(text, epoch, size);
-		}
-	} else if (http_query_get(req, "since", text, sizeof(text)) > 0) {
-		since = sse_number(text);
-		if (http_query_get(req, "epoch", epoch, size) < 0)
-			epoch[0] = '\0';
-	} else
-		return -1;
-	if (since < 0) {
-		since = 0;
-		(void)snprintf(epoch, size, "?");
-	}
-	return since;
-}
-
-static struct session *
-route_events(struct conn *c, const struct http_request *req,
-    const char *refusal)
-{
-	char		*token, *rooms, epoch[64];
-	int64_t		 since = find_since(req, epoch, sizeof(epoch));
+	char		*token, *rooms, epoch[EPOCH_MAX];
+	int64_t		 since = request_position(req, epoch, sizeof(epoch));
 	struct session	*s;
 
-	if (refusal != NULL) {
+	if (admit_refusal() != NULL) {
 		sse_later(c, RETRY_MS);
-		return NULL;
+		return;
 	}
-	if ((token = find_token(req)) == NULL) {
-		sse_refuse(c, 401, "unauthorized", "no token");
-		return NULL;
+	if ((token = request_token(req, true)) == NULL) {
+		request_refuse(c, 401, "unauthorized", "no token");
+		return;
 	}
 	if ((rooms = find_rooms(req)) == NULL) {
 		free(token);
-		sse_refuse(c, 400, "bad_request", "bad or too many rooms");
-		return NULL;
+		request_refuse(c, 400, "bad_request", "bad or too many rooms");
+		return;
+	}
+	/* A position that cannot be read is no epoch's: it resets. */
+	if (since == REQUEST_BAD_POSITION) {
+		since = 0;
+		(void)snprintf(epoch, sizeof(epoch), "?");
 	}
 	s = session_for(c, &sse_dialect);
 	client_token(s, token, strlen(token), since, epoch[0] == '\0' ? NULL :
 	    epoch, rooms);
 	free(token);
 	free(rooms);
-	return s;
 }
 
 /* POST /send */
@@ -260,7 +186,7 @@ find_stream(const char *id, const char *user)
 }
 
 /* Do the command for its stream, or for a session of its own. */
-static struct session *
+static void
 run(struct conn *c, const char *token, struct command *cmd)
 {
 	struct session	*s;
@@ -272,23 +198,23 @@ run(struct conn *c, const char *token, struct command *cmd)
 		client_token(s, token, strlen(token), -1, NULL, NULL);
 		if (session_data(s) != NULL)
 			client_command(s, cmd);
-		return s;
+		return;
 	}
 	if ((user = user_of(token)) == NULL) {
-		sse_refuse(c, 401, "unauthorized", "bad token");
-		return NULL;
+		request_refuse(c, 401, "unauthorized", "bad token");
+		return;
 	}
 	s = find_stream(cmd->session, user);
 	free(user);
 	if (s == NULL) {
-		sse_refuse(c, 404, "not_found", "no such session of yours");
-		return NULL;
+		request_refuse(c, 404, "not_found", "no such session of yours");
+		return;
 	}
+	conn_own(c, &request_ops, NULL);
 	conn_defer(c);
 	conn_set_timer(c, cfg->handler_timeout_ms + EXTRA_MS);
 	sse_expect(c, s, &cmd->ref);
 	client_command(s, cmd);
-	return NULL;
 }
 
 /* RFC 9110 section 8.3: parameters do not matter. */
@@ -304,96 +230,44 @@ is_json(const struct http_request *req)
 	    (type->len == n || type->p[n] == ';' || type->p[n] == ' ');
 }
 
-static struct session *
-route_send(struct conn *c, const struct http_request *req,
-    const char *refusal)
+static void
+open_send(struct conn *c, const struct http_request *req)
 {
-	struct session	*s = NULL;
 	struct command	 cmd;
 	char		*token;
 
-	if (refusal != NULL) {
-		sse_refuse(c, 503, "unavailable", refusal);
-		return NULL;
+	if (admit_refusal() != NULL) {
+		request_refuse(c, 503, "unavailable", admit_refusal());
+		return;
 	}
 	/* A form of another page cannot have this type. */
 	if (!is_json(req)) {
-		sse_refuse(c, 415, "bad_request",
+		request_refuse(c, 415, "bad_request",
 		    "the type must be application/json");
-		return NULL;
+		return;
 	}
-	if ((token = find_token(req)) == NULL) {
-		sse_refuse(c, 401, "unauthorized", "no token");
-		return NULL;
+	if ((token = request_token(req, true)) == NULL) {
+		request_refuse(c, 401, "unauthorized", "no token");
+		return;
 	}
 	if (proto_parse(&cmd, req->body.p, req->body.len, "send") == -1)
-		sse_refuse(c, 400, "bad_request", "not a JSON object");
+		request_refuse(c, 400, "bad_request", "not a JSON object");
 	else
-		s = run(c, token, &cmd);
+		run(c, token, &cmd);
 	command_free(&cmd);
 	free(token);
-	return s;
 }
 
-/* Routes */
-
-static void
-preflight(struct conn *c)
-{
-	conn_respond(c, 204, "Access-Control-Allow-Methods: GET, POST\r\n"
-	    "Access-Control-Allow-Headers: Authorization, Content-Type, "
-	    "Last-Event-ID\r\nAccess-Control-Max-Age: 600\r\n",
-	    "text/plain", "");
-}
-
-bool
-web_has(const struct http_request *req)
-{
-	return http_slice_is(&req->path, "/events") ||
-	    http_slice_is(&req->path, "/send");
-}
-
-struct session *
-web_request(struct conn *c, const struct http_request *req,
-    const char *refusal)
-{
-	bool	events = http_slice_is(&req->path, "/events");
-
-	if (!web_origin_ok(req)) {
-		sse_refuse(c, 403, "forbidden", "origin not allowed");
-		return NULL;
-	}
-	allow_origin(c, req);
-	if (http_slice_is(&req->method, "OPTIONS"))
-		preflight(c);
-	else if (!http_slice_is(&req->method, events ? "GET" : "POST"))
-		conn_respond(c, 405, events ? "Allow: GET, OPTIONS\r\n" :
-		    "Allow: POST, OPTIONS\r\n", "application/json",
-		    "{\"error\":{\"code\":\"bad_request\","
-		    "\"message\":\"another method\"}}");
-	else if (events)
-		return route_events(c, req, refusal);
-	else
-		return route_send(c, req, refusal);
-	return NULL;
-}
+const struct route web_routes[] = {
+	{ "GET", "/events", open_events, true },
+	{ "POST", "/send", open_send, true },
+	{ NULL, NULL, NULL, false },
+};
 
 void
-web_timeout(struct conn *c)
+web_init(const struct endpoint_env *env)
 {
-	sse_forget(c);
-	sse_refuse(c, 503, "unavailable", "no answer in time");
-}
-
-void
-web_closed(const struct conn *c)
-{
-	sse_forget(c);
-}
-
-void
-web_init(const struct config *config, const struct token_keys *token_keys)
-{
-	cfg = config;
-	keys = token_keys;
+	cfg = env->cfg;
+	keys = env->keys;
+	sse_init(env->feed);
 }

@@ -18,27 +18,30 @@
 #include <sys/queue.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/stats.h"
+#include "base/xmalloc.h"
 #include "net/conn.h"
 #include "net/frame.h"
-#include "base/log.h"
+#include "net/outq.h"
+#include "net/sock.h"
 #include "net/ws.h"
-#include "base/xmalloc.h"
+#include "net/wsread.h"
 
 #define READ_SIZE	65536
 #define IOV_COUNT	64
-#define OUT_FEW		2		/* frames queued without memory */
 #define FLUSH_SLICE	256		/* connections written in a turn */
 #define FLUSH_LATE	64		/* and at least so many late ones */
 #define REASON_MAX	(WS_CONTROL_MAX - 2)
 
 enum conn_state {
+	CONN_HANDSHAKE,		/* of the stream below: TLS */
 	CONN_REQUEST,		/* the request head has not all arrived */
 	CONN_BODY,		/* nor its body */
 	CONN_WAITING,		/* the owner answers later */
@@ -50,7 +53,7 @@ enum conn_state {
 };
 
 static const char *const state_names[] = {
-	"request", "body", "waiting", "open", "stream", "closing", "linger",
+	"handshake", "request", "body", "waiting", "open", "stream", "closing", "linger",
 	"dead"
 };
 
@@ -69,28 +72,19 @@ struct conn {
 	enum conn_due		  due;
 	bool			  full;
 	bool			  want_write;	/* the socket was full */
-	short			  armed;	/* what the loop was asked */
 	TAILQ_ENTRY(conn)	  due_entry;	/* on dirty or on late */
+	struct outq		  out;
+	struct sock		 *sock;		/* owned; NULL once dead */
 
-	/* output */
-	struct frame		**out;		/* few, or owned */
-	uint32_t		  out_head;	/* where it begins */
-	uint32_t		  out_n;
-	uint32_t		  out_cap;
-	size_t			  out_off;	/* written of the first frame */
-	size_t			  out_bytes;
-	struct frame		 *few[OUT_FEW];
-	struct sock		  sock;
-
-	const struct conn_ops	 *ops;		/* outlives us */
+	conn_request		 *request;
+	const struct conn_ops	 *ops;		/* outlives us; NULL: nobody
+						 * hears of it (any more) */
 	void			 *owner;
 	uint64_t		  id;
 	int64_t			  last_life_ms;
-	bool			  told;		/* ops->closed was called */
 	bool			  sent_fin;
 	bool			  is_head;	/* the request: no body out */
 	char			 *headers;	/* owned; of every answer */
-	struct event		  ev;
 	struct event		  timer;
 	TAILQ_ENTRY(conn)	  entry;	/* on conns or on dead */
 
@@ -98,18 +92,12 @@ struct conn {
 	uint8_t			 *in;		/* owned; an incomplete head, or
 						 * the one of the body */
 	size_t			  in_len;
+	uint8_t			 *body;		/* owned; so far */
+	size_t			  body_have;
 	size_t			  body_len;
-	struct ws_header	  hdr;		/* of the frame being read */
-	uint64_t		  got;		/* of its payload */
-	bool			  in_frame;
-	bool			  in_message;	/* fragments so far: msg */
-	uint8_t			  msg_opcode;
-	uint32_t		  utf8;
-	uint8_t			 *msg;		/* owned */
-	size_t			  msg_len;
-	size_t			  msg_cap;
+	struct wsread		  reader;
 
-	char			  peer[SOCK_NAME_MAX];
+	char			  peer[ADDR_MAX];
 };
 
 static struct event_base	*loop;
@@ -140,30 +128,23 @@ conn_set_state(struct conn *c, enum conn_state state, const char *why)
 	c->state = state;
 }
 
-/* The one place that asks the loop for readiness, by the state. */
+/* The one place that asks the socket for readiness, by the state. */
 static void
 conn_arm(struct conn *c)
 {
-	bool	read = !c->full || c->state != CONN_OPEN;
-	short	want;
-
-	want = (short)((read ? EV_READ : 0) | (c->want_write ? EV_WRITE : 0));
-	if (want == c->armed || c->state == CONN_DEAD)
-		return;
-	c->armed = want;
-	(void)event_del(&c->ev);
-	(void)event_assign(&c->ev, loop, c->sock.fd, (short)(want |
-	    EV_PERSIST), event_get_callback(&c->ev), c);
-	(void)event_add(&c->ev, NULL);
+	if (c->state != CONN_DEAD)
+		sock_wants(c->sock, !c->full || c->state != CONN_OPEN,
+		    c->want_write);
 }
 
 static void
 conn_tell_closed(struct conn *c, int code)
 {
-	if (c->told || c->state == CONN_REQUEST || c->state == CONN_BODY)
-		return;
-	c->told = true;
-	c->ops->closed(c, code);
+	const struct conn_ops	*ops = c->ops;
+
+	c->ops = NULL;
+	if (ops != NULL && ops->closed != NULL)
+		ops->closed(c, code);
 }
 
 /* The end: what is queued is lost. */
@@ -174,28 +155,13 @@ conn_drop(struct conn *c, int code, const char *why)
 		return;
 	conn_tell_closed(c, code);
 	conn_set_state(c, CONN_DEAD, why);
-	(void)event_del(&c->ev);
 	(void)evtimer_del(&c->timer);
-	sock_close(&c->sock);
+	sock_free(c->sock);
+	c->sock = NULL;
 	nconns--;
 	TAILQ_REMOVE(&conns, c, entry);
 	TAILQ_INSERT_TAIL(&dead, c, entry);
 	event_active(flush_event, EV_TIMEOUT, 1);
-}
-
-static void
-conn_free_output(struct conn *c)
-{
-	uint32_t	i;
-
-	for (i = 0; i < c->out_n; i++)
-		frame_unref(c->out[c->out_head + i]);
-	if (c->out != c->few)
-		free(c->out);
-	c->out = c->few;
-	c->out_cap = OUT_FEW;
-	c->out_head = c->out_n = 0;
-	c->out_off = c->out_bytes = 0;
 }
 
 static void
@@ -212,9 +178,10 @@ static void
 conn_free(struct conn *c)
 {
 	conn_not_due(c);
-	conn_free_output(c);
+	outq_clear(&c->out);
+	wsread_clear(&c->reader);
 	free(c->in);
-	free(c->msg);
+	free(c->body);
 	free(c->headers);
 	free(c);
 }
@@ -270,32 +237,11 @@ conn_flush(evutil_socket_t fd, short what, void *arg)
 
 /* Output */
 
-/* Make room for one more frame at the end. */
-static void
-conn_grow_output(struct conn *c)
-{
-	struct frame	**out = c->out;
-
-	if (c->out_head == 0) {
-		c->out_cap *= 4;
-		out = xmalloc(c->out_cap * sizeof(struct frame *));
-	}
-	memmove(out, c->out + c->out_head,
-	    c->out_n * sizeof(struct frame *));
-	if (out != c->out && c->out != c->few)
-		free(c->out);
-	c->out = out;
-	c->out_head = 0;
-}
-
 static void
 conn_queue(struct conn *c, struct frame *f, enum conn_due due)
 {
-	if (c->out_head + c->out_n == c->out_cap)
-		conn_grow_output(c);
-	c->out[c->out_head + c->out_n++] = frame_ref(f);
-	c->out_bytes += f->len;
-	if (c->out_bytes > c->limits->output_high_bytes && !c->full) {
+	outq_add(&c->out, f);
+	if (c->out.bytes > c->limits->output_high_bytes && !c->full) {
 		c->full = true;
 		c->last_life_ms = clock_ms();	/* his time begins */
 		if (c->want_write)	/* else conn_write is to come */
@@ -304,52 +250,19 @@ conn_queue(struct conn *c, struct frame *f, enum conn_due due)
 	conn_mark_dirty(c, due);
 }
 
-static int
-conn_fill_iov(const struct conn *c, struct iovec iov[IOV_COUNT])
-{
-	const struct frame	*f;
-	size_t			 skip = c->out_off;
-	int			 n;
-
-	for (n = 0; n < IOV_COUNT && (uint32_t)n < c->out_n; n++) {
-		f = c->out[c->out_head + (uint32_t)n];
-		iov[n].iov_base = (void *)(uintptr_t)(f->data + skip);
-		iov[n].iov_len = f->len - skip;
-		skip = 0;
-	}
-	return n;
-}
-
-/* Forget the first n bytes of the output: they are the kernel's now. */
-static void
-conn_written(struct conn *c, size_t n)
-{
-	struct frame	*f;
-
-	c->out_bytes -= n;
-	n += c->out_off;
-	while (c->out_n > 0 && n >= (f = c->out[c->out_head])->len) {
-		n -= f->len;
-		frame_unref(f);
-		c->out_head++;
-		c->out_n--;
-	}
-	c->out_off = n;
-	if (c->out_n == 0)
-		conn_free_output(c);
-}
-
 static void
 conn_write(struct conn *c)
 {
 	struct iovec	iov[IOV_COUNT];
 	ssize_t		w = 0;
 
-	while (c->out_n > 0) {
-		w = sock_writev(&c->sock, iov, conn_fill_iov(c, iov));
+	while (c->out.n > 0) {
+		w = sock_writev(c->sock, iov, outq_iov(&c->out, iov,
+		    IOV_COUNT));
 		if (w < 0)
 			break;
-		conn_written(c, (size_t)w);
+		stats_add(STAT_SENT_BYTES, w);
+		outq_written(&c->out, (size_t)w);
 		if (c->want_write)
 			c->last_life_ms = clock_ms();
 	}
@@ -357,14 +270,15 @@ conn_write(struct conn *c)
 		conn_drop(c, CLOSE_ABNORMAL, "write failed");
 		return;
 	}
-	c->want_write = c->out_n > 0;
-	if (c->out_n == 0 && c->state == CONN_LINGER && !c->sent_fin) {
+	c->want_write = c->out.n > 0;
+	if (c->out.n == 0 && c->state == CONN_LINGER && !c->sent_fin) {
 		c->sent_fin = true;
-		sock_shutdown(&c->sock);
+		sock_shutdown(c->sock);
 	}
-	if (c->full && c->out_bytes <= c->limits->output_high_bytes / 2) {
+	if (c->full && c->out.bytes <= c->limits->output_high_bytes / 2) {
 		c->full = false;
-		if (conn_is_live(c))
+		if (conn_is_live(c) && c->ops != NULL &&
+		    c->ops->drained != NULL)
 			c->ops->drained(c);
 	}
 	conn_arm(c);
@@ -392,14 +306,20 @@ conn_send_frame(struct conn *c, uint8_t opcode, const uint8_t *p, size_t len)
 }
 
 static void
-conn_send_text(struct conn *c, char *text)
+conn_send_bytes(struct conn *c, const void *p, size_t len)
 {
-	struct frame	*f = frame_new(strlen(text));
+	struct frame	*f = frame_new(len);
 
-	memcpy(f->data, text, f->len);
-	free(text);
+	memcpy(f->data, p, len);
 	conn_queue(c, f, DUE_NOW);
 	frame_unref(f);
+}
+
+static void
+conn_send_text(struct conn *c, char *text)
+{
+	conn_send_bytes(c, text, strlen(text));
+	free(text);
 }
 
 /* Closing */
@@ -430,9 +350,6 @@ conn_begin_close(struct conn *c, enum conn_state state, int code,
 	conn_send_close(c, code, reason);
 	conn_set_state(c, state, reason);
 	conn_arm(c);
-	free(c->msg);
-	c->msg = NULL;
-	c->msg_len = c->msg_cap = 0;
 	clock_start(&c->timer, c->limits->close_timeout_ms);
 	conn_tell_closed(c, code);
 }
@@ -488,148 +405,27 @@ conn_got_close(struct conn *c, const uint8_t *p, size_t len)
 /* Input */
 
 static void
-conn_control(struct conn *c, const uint8_t *p, size_t len)
+conn_control(struct conn *c, const struct ws_event *ev)
 {
-	switch (c->hdr.opcode) {
+	switch (ev->opcode) {
 	case WS_PING:
 		if (c->state == CONN_OPEN)
-			conn_send_frame(c, WS_PONG, p, len);
+			conn_send_frame(c, WS_PONG, ev->p, ev->len);
 		break;
 	case WS_CLOSE:
-		conn_got_close(c, p, len);
+		conn_got_close(c, ev->p, ev->len);
 		break;
 	default:
 		break;		/* a pong; the clock has been set already */
 	}
 }
 
-/* A data frame begins: is it in order, and will the message fit? */
-static int
-conn_begin_data(struct conn *c)
-{
-	bool	first = c->hdr.opcode != WS_CONT;
-
-	if (first == c->in_message) {
-		conn_fail(c, CLOSE_PROTOCOL, first ?
-		    "new message inside a fragmented one" :
-		    "continuation of nothing");
-		return -1;
-	}
-	if (c->hdr.len > c->limits->message_bytes - c->msg_len) {
-		conn_fail(c, CLOSE_TOO_BIG, "message too big");
-		return -1;
-	}
-	if (first) {
-		c->msg_opcode = c->hdr.opcode;
-		c->utf8 = WS_UTF8_START;
-	}
-	c->in_message = true;
-	return 0;
-}
-
 static void
-conn_append(struct conn *c, const uint8_t *p, size_t len)
+conn_message_in(struct conn *c, const struct ws_event *ev)
 {
-	size_t	need = c->msg_len + len;
-
-	if (len == 0)
-		return;
-	if (need > c->msg_cap) {
-		c->msg_cap = need > c->msg_cap * 2 ? need : c->msg_cap * 2;
-		c->msg = xrealloc(c->msg, c->msg_cap);
-	}
-	memcpy(c->msg + c->msg_len, p, len);
-	c->msg_len = need;
-}
-
-static void
-conn_deliver(struct conn *c, const uint8_t *p, size_t len)
-{
-	if (c->msg_opcode == WS_TEXT && c->utf8 != WS_UTF8_START) {
-		conn_fail(c, CLOSE_BAD_DATA, "text ends inside a character");
-		return;
-	}
-	c->ops->message(c, c->msg_opcode == WS_BINARY, p, len);
-}
-
-/*
- * n more payload bytes of the current data frame, perhaps its last.  A message
- * that came in one piece is handed over where it lies.
- */
-static void
-conn_data(struct conn *c, uint8_t *p, size_t n)
-{
-	uint8_t	*msg;
-	size_t	 len;
-	bool	 last;
-
-	ws_unmask(p, n, c->hdr.mask, c->got);
-	c->got += n;
-	last = c->got == c->hdr.len && c->hdr.fin;
-	if (c->state != CONN_OPEN) {
-		if (last)
-			c->in_message = false;
-		return;
-	}
-	if (c->msg_opcode == WS_TEXT && !ws_utf8_check(&c->utf8, p, n)) {
-		conn_fail(c, CLOSE_BAD_DATA, "text is not UTF-8");
-		return;
-	}
-	if (!last) {
-		conn_append(c, p, n);
-		return;
-	}
-	c->in_message = false;
-	if (c->msg_len == 0) {
-		conn_deliver(c, p, n);
-		return;
-	}
-	conn_append(c, p, n);
-	msg = c->msg;
-	len = c->msg_len;
-	c->msg = NULL;
-	c->msg_len = c->msg_cap = 0;
-	conn_deliver(c, msg, len);
-	free(msg);
-}
-
-/*
- * One step through p[n]: a header, a control frame, or a piece of payload.
- * Returns the bytes used, 0 if more are needed.
- */
-static size_t
-conn_step(struct conn *c, uint8_t *p, size_t n)
-{
-	size_t	take;
-	int	r;
-
-	if (c->in_frame) {
-		take = c->hdr.len - c->got < n ? (size_t)(c->hdr.len - c->got) :
-		    n;
-		conn_data(c, p, take);
-		c->in_frame = c->got < c->hdr.len;
-		return take;
-	}
-	if ((r = ws_header_parse(&c->hdr, p, n)) < 0) {
-		conn_fail(c, CLOSE_PROTOCOL, "bad frame header");
-		return n;
-	}
-	if (r == 0)
-		return 0;
-	if (c->hdr.opcode >= WS_CLOSE) {
-		if (c->hdr.len > n - (size_t)r)
-			return 0;
-		ws_unmask(p + r, (size_t)c->hdr.len, c->hdr.mask, 0);
-		conn_control(c, p + r, (size_t)c->hdr.len);
-		return (size_t)r + (size_t)c->hdr.len;
-	}
-	if (conn_begin_data(c) == -1)
-		return n;
-	c->got = 0;
-	c->in_frame = c->hdr.len > 0;
-	if (!c->in_frame)
-		conn_data(c, p + r, 0);
-	return (size_t)r;
+	stats_add(STAT_RECEIVED, 1);
+	if (c->state == CONN_OPEN && c->ops != NULL && c->ops->message != NULL)
+		c->ops->message(c, ev->opcode == WS_BINARY, ev->p, ev->len);
 }
 
 /* Keep an incomplete head for the next read. */
@@ -647,14 +443,30 @@ conn_keep(struct conn *c, const uint8_t *p, size_t n)
 static size_t
 conn_frames(struct conn *c, uint8_t *p, size_t n)
 {
-	size_t	used = 0, step;
+	struct ws_event	ev;
+	size_t		used = 0;
 
 	while (used < n &&
 	    (c->state == CONN_OPEN || c->state == CONN_CLOSING)) {
-		if ((step = conn_step(c, p + used, n - used)) == 0)
+		used += wsread_step(&c->reader, p + used, n - used,
+		    c->limits->message_bytes, c->state != CONN_OPEN, &ev);
+		switch (ev.type) {
+		case WS_EVENT_NONE:
+			break;
+		case WS_EVENT_MORE:
 			return used;
-		used += step;
+		case WS_EVENT_MESSAGE:
+			conn_message_in(c, &ev);
+			break;
+		case WS_EVENT_CONTROL:
+			conn_control(c, &ev);
+			break;
+		case WS_EVENT_BAD:
+			conn_fail(c, ev.code, ev.why);
+			break;
+		}
 	}
+	wsread_release(&c->reader);
 	return n;
 }
 
@@ -665,9 +477,22 @@ conn_hand_over(struct conn *c, struct http_request *req, const uint8_t *body)
 	req->body.p = (const char *)body;
 	req->body.len = c->body_len;
 	c->is_head = http_slice_is(&req->method, "HEAD");
-	c->ops->request(c, req);
+	c->request(c, req);
 	if (c->state == CONN_REQUEST || c->state == CONN_BODY)
 		conn_drop(c, CLOSE_ABNORMAL, "request not answered");
+}
+
+/* Collect n more bytes of the body, whose length is bounded. */
+static void
+conn_add_body(struct conn *c, const uint8_t *p, size_t n)
+{
+	if (n > c->body_len - c->body_have)
+		n = c->body_len - c->body_have;
+	if (n == 0)
+		return;
+	c->body = xrealloc(c->body, c->body_have + n);
+	memcpy(c->body + c->body_have, p, n);
+	c->body_have += n;
 }
 
 /* Begin to collect a body: keep the head and what has come of it. */
@@ -676,7 +501,7 @@ conn_begin_body(struct conn *c, const struct http_request *req,
     const uint8_t *p, size_t head, size_t n)
 {
 	conn_keep(c, p, head);
-	conn_append(c, p + head, n - head);
+	conn_add_body(c, p + head, n - head);
 	conn_set_state(c, CONN_BODY, "a body");
 	if (http_header_has(req, "Expect", "100-continue"))
 		conn_send_text(c, xstrdup("HTTP/1.1 100 Continue\r\n\r\n"));
@@ -690,12 +515,12 @@ conn_body(struct conn *c, const uint8_t *p, size_t n)
 	uint8_t			*head = c->in, *body;
 	size_t			 len = c->in_len;
 
-	conn_append(c, p, n);
-	if (c->msg_len < c->body_len)
+	conn_add_body(c, p, n);
+	if (c->body_have < c->body_len)
 		return;
-	body = c->msg;
-	c->in = c->msg = NULL;
-	c->in_len = c->msg_len = c->msg_cap = 0;
+	body = c->body;
+	c->in = c->body = NULL;
+	c->in_len = c->body_have = 0;
 	if (http_request_parse(&req, (const char *)head, len) > 0)
 		conn_hand_over(c, &req, body);
 	free(head);
@@ -704,7 +529,7 @@ conn_body(struct conn *c, const uint8_t *p, size_t n)
 
 /* Returns the bytes of the request that were used, 0 if it is incomplete. */
 static size_t
-conn_request(struct conn *c, const uint8_t *p, size_t n)
+conn_head(struct conn *c, const uint8_t *p, size_t n)
 {
 	struct http_request	req;
 	int			r;
@@ -736,7 +561,7 @@ conn_read(struct conn *c)
 	size_t	have = c->in_len, used = 0;
 	ssize_t	r;
 
-	r = sock_read(&c->sock, read_buf + have, READ_SIZE);
+	r = sock_read(c->sock, read_buf + have, READ_SIZE);
 	if (r == SOCK_AGAIN)
 		return;
 	if (r <= 0) {
@@ -745,6 +570,7 @@ conn_read(struct conn *c)
 		return;
 	}
 	c->last_life_ms = clock_ms();
+	stats_add(STAT_RECEIVED_BYTES, r);
 	if (c->state == CONN_BODY) {
 		conn_body(c, read_buf + have, (size_t)r);
 		return;
@@ -753,7 +579,7 @@ conn_read(struct conn *c)
 		memcpy(read_buf, c->in, have);
 	have += (size_t)r;
 	if (c->state == CONN_REQUEST)
-		used = conn_request(c, read_buf, have);
+		used = conn_head(c, read_buf, have);
 	if (c->state == CONN_OPEN || c->state == CONN_CLOSING)
 		used += conn_frames(c, read_buf + used, have - used);
 	else if (c->state != CONN_REQUEST)
@@ -762,15 +588,31 @@ conn_read(struct conn *c)
 		conn_keep(c, read_buf + used, have - used);
 }
 
+/* Whether the stream is ready for bytes; if not, it has been seen to. */
+static bool
+conn_shake_hands(struct conn *c)
+{
+	int	r;
+
+	if (c->state != CONN_HANDSHAKE)
+		return true;
+	if ((r = sock_handshake(c->sock)) == 0)
+		conn_set_state(c, CONN_REQUEST, "handshake done");
+	else if (r != SOCK_AGAIN)
+		conn_drop(c, CLOSE_ABNORMAL, "handshake failed");
+	return r == 0;
+}
+
 static void
-conn_on_event(evutil_socket_t fd, short what, void *arg)
+conn_on_ready(void *arg, bool readable, bool writable)
 {
 	struct conn	*c = arg;
 
-	(void)fd;
-	if (what & EV_WRITE)
+	if (!conn_shake_hands(c))
+		return;
+	if (writable)
 		conn_write(c);
-	if ((what & EV_READ) && c->state != CONN_DEAD)
+	if (readable && c->state != CONN_DEAD)
 		conn_read(c);
 }
 
@@ -781,10 +623,10 @@ conn_on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (conn_is_live(c) || c->state == CONN_WAITING)
-		c->ops->timer(c);
-	else
+	if (!conn_is_live(c) && c->state != CONN_WAITING)
 		conn_drop(c, CLOSE_ABNORMAL, "timeout");
+	else if (c->ops != NULL && c->ops->timer != NULL)
+		c->ops->timer(c);
 }
 
 /* For the owner */
@@ -815,28 +657,27 @@ conn_count(void)
 }
 
 struct conn *
-conn_new(const struct sock *s, const struct sockaddr *peer,
-    const struct conn_ops *ops, const struct conn_limits *limits)
+conn_new(struct sock *s, const struct sockaddr *peer, conn_request *request,
+    const struct conn_limits *limits)
 {
 	struct conn	*c = xcalloc(1, sizeof(*c));
 
-	c->ops = ops;
+	c->request = request;
 	c->limits = limits;
-	c->out = c->few;
-	c->out_cap = OUT_FEW;
-	c->sock = *s;
+	outq_init(&c->out);
+	c->sock = s;
 	c->id = ++last_id;
 	c->last_life_ms = clock_ms();
-	sock_name(peer, c->peer);
-	c->armed = EV_READ;
-	(void)event_assign(&c->ev, loop, s->fd, EV_READ | EV_PERSIST,
-	    conn_on_event, c);
-	(void)event_add(&c->ev, NULL);
+	addr_name(peer, c->peer);
 	(void)evtimer_assign(&c->timer, loop, conn_on_timer, c);
 	clock_start(&c->timer, limits->request_timeout_ms);
 	nconns++;
+	stats_add(STAT_ACCEPTED, 1);
 	TAILQ_INSERT_TAIL(&conns, c, entry);
-	log_debug("conn=%" PRIu64 " state=request peer=%s", c->id, c->peer);
+	log_debug("conn=%" PRIu64 " state=handshake peer=%s", c->id, c->peer);
+	sock_watch(s, loop, conn_on_ready, c);
+	if (conn_shake_hands(c) || c->state == CONN_HANDSHAKE)
+		conn_arm(c);
 	return c;
 }
 
@@ -847,8 +688,9 @@ conn_owner(const struct conn *c)
 }
 
 void
-conn_set_owner(struct conn *c, void *owner)
+conn_own(struct conn *c, const struct conn_ops *ops, void *owner)
 {
+	c->ops = ops;
 	c->owner = owner;
 }
 
@@ -859,33 +701,44 @@ conn_id(const struct conn *c)
 }
 
 void
-conn_peer(const struct conn *c, char out[SOCK_NAME_MAX])
+conn_peer(const struct conn *c, char out[ADDR_MAX])
 {
-	memcpy(out, c->peer, SOCK_NAME_MAX);
+	memcpy(out, c->peer, ADDR_MAX);
+}
+
+void
+conn_answer(struct conn *c, int status, const char *headers,
+    const char *type, const void *body, size_t len)
+{
+	char	*length;
+	bool	 empty = c->is_head || status == 204;
+
+	/* RFC 9110 section 15.3.5: 204 has no content, and says no length. */
+	length = status == 204 ? xstrdup("") : xasprintf("Content-Type: %s\r\n"
+	    "Content-Length: %zu\r\n", type, len);
+	conn_send_text(c, xasprintf("HTTP/1.1 %d %s\r\n%s"
+	    "Cache-Control: no-store\r\nConnection: close\r\n%s%s\r\n",
+	    status, http_reason(status), length,
+	    c->headers == NULL ? "" : c->headers,
+	    headers == NULL ? "" : headers));
+	free(length);
+	if (!empty && len > 0)
+		conn_send_bytes(c, body, len);
+	/* Whoever answers at once need not be told of the end. */
+	if (c->state != CONN_WAITING)
+		c->ops = NULL;
+	conn_set_state(c, CONN_LINGER, "answered");
+	clock_start(&c->timer, c->limits->close_timeout_ms);
 }
 
 void
 conn_respond(struct conn *c, int status, const char *headers,
     const char *type, const char *body)
 {
-	char	*length;
+	char	*line = xasprintf("%s\n", body);
 
-	/* RFC 9110 section 15.3.5: 204 has no content, and says no length. */
-	length = status == 204 ? xstrdup("") : xasprintf("Content-Type: %s\r\n"
-	    "Content-Length: %zu\r\n", type, strlen(body) + 1);
-	conn_send_text(c, xasprintf("HTTP/1.1 %d %s\r\n%s"
-	    "Cache-Control: no-store\r\nConnection: close\r\n%s%s\r\n%s%s",
-	    status, http_reason(status), length,
-	    c->headers == NULL ? "" : c->headers,
-	    headers == NULL ? "" : headers,
-	    c->is_head || status == 204 ? "" : body,
-	    c->is_head || status == 204 ? "" : "\n"));
-	free(length);
-	/* Who answers at once need not be told of the end. */
-	if (c->state != CONN_WAITING)
-		c->told = true;
-	conn_set_state(c, CONN_LINGER, "answered");
-	clock_start(&c->timer, c->limits->close_timeout_ms);
+	conn_answer(c, status, headers, type, line, strlen(line));
+	free(line);
 }
 
 void

@@ -7,20 +7,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "net/http.h"
-#include "net/sock.h"
 
 /*
- * One TCP connection from its request to its goodbye.  It begins as HTTP: the
- * owner gets the request and answers it, now or later; or upgrades the
- * connection to WebSocket, after which he gets messages; or begins a stream,
- * an answer that ends when he closes it.  What is queued on a connection is
+ * One TCP connection from its request to its goodbye.  It begins as HTTP: a
+ * function gets the request, which it answers at once; or names an owner, who
+ * answers later, or upgrades the connection to WebSocket and then gets
+ * messages, or begins a stream, an answer that ends when the owner closes it.
+  What is queued on a connection is
  * written once per turn of the loop, however many frames came together.
  */
 
 struct conn;
 struct event_base;
 struct frame;
+struct sock;
 
 /* Close codes: RFC 6455 section 7.4.1, and ours from 4000. */
 enum {
@@ -41,14 +43,17 @@ enum {
 };
 
 /*
- * What the owner hears.  The connection stays valid during every callback,
- * whatever the callback does to it.
+ * A whole request, with its body.  Answer it with conn_respond; or name an
+ * owner with conn_own, and then say conn_upgrade, conn_stream, or conn_defer
+ * to answer later.  The request is valid only in the callback.
+ */
+typedef void	 conn_request(struct conn *c, const struct http_request *req);
+
+/*
+ * What the owner hears; a function that is NULL is not called.  The connection
+ * stays valid during every callback, whatever the callback does to it.
  */
 struct conn_ops {
-	/* A whole request, with its body.  Answer with conn_respond,
-	 * conn_upgrade or conn_stream, or say conn_defer to do it later; the
-	 * request is valid only in the callback. */
-	void	(*request)(struct conn *c, const struct http_request *req);
 	/* A whole message; text is valid UTF-8.  The bytes are valid only in
 	 * the callback. */
 	void	(*message)(struct conn *c, bool binary, const uint8_t *p,
@@ -57,10 +62,9 @@ struct conn_ops {
 	void	(*drained)(struct conn *c);
 	/* The timer of conn_set_timer. */
 	void	(*timer)(struct conn *c);
-	/* It is over: code and reason as sent or received (CLOSE_ABNORMAL if
-	 * neither).  Called once; nothing more can be sent, and the
-	 * connection is freed soon after.  Not called for a request that was
-	 * answered at once. */
+	/* It is over: code as sent or received (CLOSE_ABNORMAL if neither).
+	 * Called once; nothing more can be sent, and the connection is freed
+	 * soon after. */
 	void	(*closed)(struct conn *c, int code);
 };
 
@@ -77,18 +81,19 @@ void	 conn_exit(void);
 /* Connections that are not at their end yet. */
 size_t	 conn_count(void);
 
-/* Take over an accepted socket.  ops and limits outlive the connection. */
+/* Take over an accepted socket.  limits outlive the connection. */
 struct conn *
-	 conn_new(const struct sock *s, const struct sockaddr *peer,
-	    const struct conn_ops *ops, const struct conn_limits *limits);
+	 conn_new(struct sock *s, const struct sockaddr *peer,
+	    conn_request *request, const struct conn_limits *limits);
 
+/* Name the owner, and what is to hear for it; ops outlive the connection. */
+void	 conn_own(struct conn *c, const struct conn_ops *ops, void *owner);
 /* The owner's pointer, NULL at first. */
 void	*conn_owner(const struct conn *c);
-void	 conn_set_owner(struct conn *c, void *owner);
 /* A number for the log, unique in the process. */
 uint64_t conn_id(const struct conn *c);
-/* The peer's address as sock_name gives it. */
-void	 conn_peer(const struct conn *c, char out[SOCK_NAME_MAX]);
+/* The peer's address as addr_name gives it. */
+void	 conn_peer(const struct conn *c, char out[ADDR_MAX]);
 
 /* Header lines for every answer on this connection, each ended by CR LF. */
 void	 conn_set_headers(struct conn *c, const char *headers);
@@ -110,6 +115,10 @@ void	 conn_stream(struct conn *c, const char *type);
  */
 void	 conn_respond(struct conn *c, int status, const char *headers,
 	    const char *type, const char *body);
+
+/* The same with a body of exactly these bytes. */
+void	 conn_answer(struct conn *c, int status, const char *headers,
+	    const char *type, const void *body, size_t len);
 
 /*
  * Accept the WebSocket handshake, which must have passed ws_handshake_check.

@@ -5,60 +5,77 @@
  * and everything here is non-blocking.
  */
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <event2/util.h>
+#include <sys/socket.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "net/sock.h"
+#include "base/xmalloc.h"
 
-#define BACKLOG		4096
+struct sock {
+	int			 fd;
+	short			 armed;		/* what the loop was asked */
+	sock_ready		*ready;
+	void			*arg;		/* outlives us */
+	struct event_base	*base;		/* outlives us */
+	struct event		 ev;
+};
 
-int
-sock_listen(const struct sockaddr *sa, socklen_t len, bool reuse_port)
+struct sock *
+sock_new(int fd)
 {
-	int	fd, on = 1, saved;
+	struct sock	*s = xcalloc(1, sizeof(*s));
 
-	fd = socket(sa->sa_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		return -1;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1)
-		goto fail;
-	if (reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on,
-	    sizeof(on)) == -1)
-		goto fail;
-	if (sa->sa_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6,
-	    IPV6_V6ONLY, &on, sizeof(on)) == -1)
-		goto fail;
-	/* tcp(7): what is accepted inherits them. */
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == -1 ||
-	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) == -1)
-		goto fail;
-	if (bind(fd, sa, len) == -1 || listen(fd, BACKLOG) == -1)
-		goto fail;
-	return fd;
+	s->fd = fd;
+	return s;
+}
 
-fail:
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return -1;
+static void
+sock_on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct sock	*s = arg;
+
+	(void)fd;
+	s->ready(s->arg, (what & EV_READ) != 0, (what & EV_WRITE) != 0);
+}
+
+void
+sock_watch(struct sock *s, struct event_base *base, sock_ready *ready,
+    void *arg)
+{
+	s->base = base;
+	s->ready = ready;
+	s->arg = arg;
+	(void)event_assign(&s->ev, base, s->fd, EV_PERSIST, sock_on_event, s);
+}
+
+void
+sock_wants(struct sock *s, bool read, bool write)
+{
+	short	want;
+
+	want = (short)((read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+	if (want == s->armed)
+		return;
+	if (s->armed != 0)
+		(void)event_del(&s->ev);
+	s->armed = want;
+	if (want == 0)
+		return;
+	(void)event_assign(&s->ev, s->base, s->fd, (short)(want | EV_PERSIST),
+	    sock_on_event, s);
+	(void)event_add(&s->ev, NULL);
 }
 
 int
-sock_accept(struct sock *s, int listener, struct sockaddr_storage *ss)
+sock_handshake(struct sock *s)
 {
-	socklen_t	len = sizeof(*ss);
-
-	memset(ss, 0, sizeof(*ss));
-	s->fd = accept4(listener, (struct sockaddr *)ss, &len,
-	    SOCK_NONBLOCK | SOCK_CLOEXEC);
-	return s->fd == -1 ? -1 : 0;
+	(void)s;
+	return 0;
 }
 
 ssize_t
@@ -94,47 +111,10 @@ sock_shutdown(struct sock *s)
 }
 
 void
-sock_close(struct sock *s)
+sock_free(struct sock *s)
 {
-	if (s->fd != -1)
-		close(s->fd);
-	s->fd = -1;
-}
-
-int
-sock_parse(const char *text, struct sockaddr_storage *ss, socklen_t *len)
-{
-	int	n = sizeof(*ss);
-
-	if (evutil_parse_sockaddr_port(text, (struct sockaddr *)ss, &n) == -1)
-		return -1;
-	*len = (socklen_t)n;
-	/* The port is at the same place in both kinds. */
-	return ((struct sockaddr_in *)ss)->sin_port == 0 ? -1 : 0;
-}
-
-void
-sock_name(const struct sockaddr *sa, char out[SOCK_NAME_MAX])
-{
-	char				 ip[INET6_ADDRSTRLEN] = "?";
-	const struct sockaddr_in	*in;
-	const struct sockaddr_in6	*in6;
-
-	switch (sa->sa_family) {
-	case AF_INET:
-		in = (const struct sockaddr_in *)(const void *)sa;
-		(void)inet_ntop(AF_INET, &in->sin_addr, ip, sizeof(ip));
-		(void)snprintf(out, SOCK_NAME_MAX, "%s:%u", ip,
-		    ntohs(in->sin_port));
-		break;
-	case AF_INET6:
-		in6 = (const struct sockaddr_in6 *)(const void *)sa;
-		(void)inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof(ip));
-		(void)snprintf(out, SOCK_NAME_MAX, "[%s]:%u", ip,
-		    ntohs(in6->sin6_port));
-		break;
-	default:
-		(void)snprintf(out, SOCK_NAME_MAX, "unix");
-		break;
-	}
+	if (s->armed != 0)
+		(void)event_del(&s->ev);
+	close(s->fd);
+	free(s);
 }

@@ -2,57 +2,61 @@
 #ifndef SOCK_H
 #define SOCK_H
 
-#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 /*
- * One byte stream.  Plain TCP today; whoever adds TLS changes this file and
- * nobody above notices.
+ * One byte stream.  Plain TCP today: TLS changes sock.c and listener.c, and
+ * nothing above notices.  The layer above says whether it wants to read or to
+ * write and is called when it can; which readiness of the descriptor that
+ * takes is known only here, since a TLS stream may have to write in order to
+ * read.
  */
 
-#define SOCK_AGAIN	(-2)		/* would block: ask the loop */
-#define SOCK_NAME_MAX	64		/* "[address]:port" and its NUL */
+struct event_base;
+struct sock;
 
-struct sock {
-	int		 fd;
-};
+#define SOCK_AGAIN	(-2)		/* not now: sock_wants, then again */
+
+/* The stream can be read, or written, or both; or it is broken, which the
+ * next read or write tells. */
+typedef void	 sock_ready(void *arg, bool readable, bool writable);
 
 /*
- * Listen on an address, non-blocking, close-on-exec; with reuse_port together
- * with others of the same user who say so too: the kernel spreads connections
- * over them.  Returns the descriptor, or -1 with errno set.
+ * A stream on an accepted descriptor, which is closed with it.  It wants
+ * nothing until sock_watch.
  */
-int	 sock_listen(const struct sockaddr *sa, socklen_t len, bool reuse_port)
-    __attribute__((warn_unused_result));
+struct sock	*sock_new(int fd);
+
+/* Name the loop, and the function that hears of readiness, with its arg. */
+void	 sock_watch(struct sock *s, struct event_base *base, sock_ready *ready,
+	    void *arg);
+
+/* Be called as long as it can be read, and as long as it can be written. */
+void	 sock_wants(struct sock *s, bool read, bool write);
 
 /*
- * Accept one connection from a listening descriptor: non-blocking, no Nagle,
- * peer's address in *ss.  Returns 0, or -1 with errno set.
+ * Go on with the handshake: to be called when ready, until it returns 0.  Then
+ * bytes can be read and written.  Returns -1 if it failed, SOCK_AGAIN if it
+ * waits for the peer.  A plain stream has none and returns 0 at once.
  */
-int	 sock_accept(struct sock *s, int listener, struct sockaddr_storage *ss)
-    __attribute__((warn_unused_result));
+int	 sock_handshake(struct sock *s) __attribute__((warn_unused_result));
 
 /* Bytes read, 0 at the end of the stream, -1 if it is broken, SOCK_AGAIN. */
 ssize_t	 sock_read(struct sock *s, void *p, size_t len);
 
-/* Bytes written (perhaps fewer than given), -1 or SOCK_AGAIN. */
+/*
+ * Bytes written, -1 or SOCK_AGAIN.  Fewer than given may be taken: a TLS
+ * stream takes what fits into one record.  Bytes that were not taken must be
+ * given again, the same ones first; more may follow them.
+ */
 ssize_t	 sock_writev(struct sock *s, const struct iovec *iov, int n);
 
 /* Say that no more will be written; the peer's rest can still be read. */
 void	 sock_shutdown(struct sock *s);
-void	 sock_close(struct sock *s);
-
-/*
- * Read "127.0.0.1:80" or "[::1]:80": numbers only, and a port that is not 0.
- * Returns 0, or -1 if it is anything else.
- */
-int	 sock_parse(const char *text, struct sockaddr_storage *ss,
-	    socklen_t *len) __attribute__((warn_unused_result));
-
-/* The address as "127.0.0.1:80", "[::1]:80" or "unix" into out. */
-void	 sock_name(const struct sockaddr *sa, char out[SOCK_NAME_MAX]);
+/* Close it and free it. */
+void	 sock_free(struct sock *s);
 
 #endif

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Clients.  A command that must ask the database leaves a request behind, on
- * one list of all; a kick or a change of rules that passes the feed meanwhile
- * marks them, and revokes that pass are remembered for as long as a request is
- * under way that was sent before.  An answer that they touch counts for
- * nothing: a question of rights is asked again.  A handler that has run cannot
- * be undone: its answer stands, but for the rooms revoked.
+ * Clients.  A command that must ask the database leaves a request behind.  An
+ * answer that is void counts for nothing: a question of rights is asked again.
+ * A handler that has run cannot be undone: its answer stands, but for the
+ * rooms revoked.
  *
  * Commands of one session take effect in the order they came: as long as a
  * join is under way, what could depend on it waits behind it.
@@ -18,47 +16,29 @@
 #include <string.h>
 #include <time.h>
 
+#include "push/alive.h"
 #include "push/client.h"
 #include "base/clock.h"
+#include "push/command.h"
 #include "base/config.h"
 #include "net/conn.h"
 #include "db/feed.h"
+#include "push/grant.h"
 #include "push/handler.h"
 #include "base/log.h"
 #include "push/member.h"
 #include "db/pg.h"
 #include "push/presence.h"
-#include "dialect/proto.h"
+#include "push/rights.h"
 #include "push/room.h"
 #include "push/session.h"
+#include "base/stats.h"
 #include "base/token.h"
 #include "base/xmalloc.h"
 
 #define PARKED_MAX	256		/* commands waiting for a join */
 #define REQUESTS_MAX	256		/* of one session, under way */
-#define REVOKES_MAX	10000		/* remembered */
-#define EXPIRING_S	60		/* warn so long before the end */
-#define LEFT_MS		5000		/* a position is kept after a leave */
-#define LEFT_MAX	32		/* rooms left and remembered */
-#define DEAD_PINGS	3		/* silent for so many: dead */
 #define BURST_S		5		/* of messages at message_rate */
-
-/* A right that need not be asked for again until it is revoked. */
-struct grant {
-	LIST_ENTRY(grant)	 entry;
-	char			*event;		/* owned; "" for a join */
-	char			*room;		/* owned */
-	struct answer		 answer;	/* empty for a join */
-};
-
-/* A room left a moment ago, and how far it was heard. */
-struct left {
-	TAILQ_ENTRY(left)	 entry;		/* oldest first */
-	char			*room;		/* owned */
-	char			*epoch;		/* owned; last belongs to it */
-	int64_t			 last;
-	int64_t			 until_ms;
-};
 
 /* A command that waits for the joins before it. */
 struct parked {
@@ -74,23 +54,14 @@ enum request_type {
 
 /* A question to the database, until its answer. */
 struct request {
-	TAILQ_ENTRY(request)	 entry;		/* on requests */
+	TAILQ_ENTRY(request)	 entry;		/* on held if is_held */
+	struct rights		 rights;
 	struct session		*session;	/* a reference */
 	enum request_type	 type;
-	bool			 is_void;	/* rights changed meanwhile */
 	bool			 is_join;	/* others wait for it */
 	bool			 is_held;	/* handlers are being loaded */
-	uint64_t		 revokes;	/* ever, as it was sent */
 	struct command		 cmd;		/* owned */
 	char			*room;		/* owned; of a send, or NULL */
-};
-
-/* A revoke that passed since the oldest request was sent. */
-struct revoke {
-	TAILQ_ENTRY(revoke)	 entry;
-	uint64_t		 number;
-	char			*room;		/* owned */
-	char			*user;		/* owned; "" is everybody */
 };
 
 enum client_state {
@@ -101,30 +72,21 @@ enum client_state {
 
 struct client {
 	enum client_state	 state;
-	bool			 warned;	/* that the token expires */
 	unsigned int		 joins;		/* under way */
 	unsigned int		 requests;	/* under way */
 	unsigned int		 nparked;
-	unsigned int		 nleft;
-	unsigned int		 ngrants;
-	int64_t			 ping_ms;	/* when the next is due */
 	int64_t			 debt_us;	/* of messages, at the rate */
 	int64_t			 debt_ms;	/* when that was */
 	TAILQ_HEAD(, parked)	 parked;
-	TAILQ_HEAD(, left)	 left;
-	LIST_HEAD(, grant)	 grants;	/* newest first */
+	struct grants		 grants;
+	struct alive		 alive;
 };
 
 static const struct config	*cfg;
 static struct feed		*feed;
 static struct pg		*query;
 static const struct token_keys	*keys;
-static TAILQ_HEAD(, request)	 requests =	/* first sent first */
-				    TAILQ_HEAD_INITIALIZER(requests);
-static TAILQ_HEAD(revoke_list, revoke) revokes =
-				    TAILQ_HEAD_INITIALIZER(revokes);
-static uint64_t			 nrevokes;	/* ever */
-static uint64_t			 nforgotten;	/* of them */
+static TAILQ_HEAD(, request)	 held = TAILQ_HEAD_INITIALIZER(held);
 
 static const struct pg_stmt greet_stmt = { "greet",
 	"SELECT g.rooms IS NULL, room"
@@ -142,7 +104,8 @@ static const struct pg_stmt greet_rooms_stmt = { "greet_rooms",
 static const struct pg_stmt authorize_stmt = { "authorize",
 	"SELECT pgpush.authorize($1, $2, $3::jsonb)", 3 };
 
-static void	client_do(struct session *s, struct command *cmd);
+static void	client_tick(struct session *s);
+static void	command_do(struct session *s, struct command *cmd);
 static void	request_greet(struct request *q);
 static void	request_join(struct request *q);
 static void	request_send(struct request *q);
@@ -160,64 +123,6 @@ refuse(struct session *s, const char *ref, const char *code,
 	session_send(s, session_dialect(s)->error(ref, code, message));
 }
 
-/* Revokes that requests under way may have to know of */
-
-static void
-revokes_trim(void)
-{
-	const struct request	*oldest = TAILQ_FIRST(&requests);
-	struct revoke		*v;
-
-	while ((v = TAILQ_FIRST(&revokes)) != NULL && (oldest == NULL ||
-	    v->number <= oldest->revokes ||
-	    nrevokes - nforgotten > REVOKES_MAX)) {
-		TAILQ_REMOVE(&revokes, v, entry);
-		nforgotten = v->number;
-		free(v->room);
-		free(v->user);
-		free(v);
-	}
-}
-
-static void
-revokes_add(const char *room, const char *user)
-{
-	struct revoke	*v = xcalloc(1, sizeof(*v));
-
-	v->number = ++nrevokes;
-	v->room = xstrdup(room);
-	v->user = xstrdup(user);
-	TAILQ_INSERT_TAIL(&revokes, v, entry);
-	revokes_trim();
-}
-
-/* Whether the room was revoked since the request was sent. */
-static bool
-request_is_revoked(const struct request *q, const char *room)
-{
-	const struct revoke	*v;
-
-	TAILQ_FOREACH_REVERSE(v, &revokes, revoke_list, entry) {
-		if (v->number <= q->revokes)
-			return false;
-		if (session_is_user(q->session, v->user) &&
-		    strcmp(v->room, room) == 0)
-			return true;
-	}
-	return q->revokes < nforgotten;		/* who knows */
-}
-
-static bool
-request_is_revoked_any(const struct request *q, char *const *rooms, size_t n)
-{
-	size_t	i;
-
-	for (i = 0; i < n; i++)
-		if (request_is_revoked(q, rooms[i]))
-			return true;
-	return false;
-}
-
 /* Requests */
 
 static struct request *
@@ -231,19 +136,8 @@ request_new(struct session *s, enum request_type type, struct command *cmd)
 		q->cmd = *cmd;
 		memset(cmd, 0, sizeof(*cmd));
 	}
-	TAILQ_INSERT_TAIL(&requests, q, entry);
 	client_of(s)->requests++;
 	return q;
-}
-
-/* It goes to the database now, for the first time or again. */
-static void
-request_begin(struct request *q)
-{
-	q->is_void = false;
-	q->revokes = nrevokes;
-	TAILQ_REMOVE(&requests, q, entry);
-	TAILQ_INSERT_TAIL(&requests, q, entry);
 }
 
 static void
@@ -265,7 +159,7 @@ client_unpark(struct session *s)
 	    cl->joins == 0 && (p = TAILQ_FIRST(&cl->parked)) != NULL) {
 		TAILQ_REMOVE(&cl->parked, p, entry);
 		cl->nparked--;
-		client_do(s, &p->cmd);
+		command_do(s, &p->cmd);
 		command_free(&p->cmd);
 		free(p);
 	}
@@ -277,8 +171,9 @@ request_end(struct request *q)
 	struct session	*s = q->session;
 	struct client	*cl = client_of(s);
 
-	TAILQ_REMOVE(&requests, q, entry);
-	revokes_trim();
+	if (q->is_held)
+		TAILQ_REMOVE(&held, q, entry);
+	rights_end(&q->rights);
 	if (cl != NULL) {
 		cl->requests--;
 		if (q->is_join && --cl->joins == 0)
@@ -296,109 +191,6 @@ static bool
 request_is_stale(const struct request *q)
 {
 	return client_of(q->session) == NULL;
-}
-
-/* Grants, and positions of rooms just left */
-
-static void
-grant_free(struct client *cl, struct grant *g)
-{
-	LIST_REMOVE(g, entry);
-	cl->ngrants--;
-	free(g->event);
-	free(g->room);
-	answer_free(&g->answer);
-	free(g);
-}
-
-static struct grant *
-grant_find(const struct client *cl, const char *event, const char *room)
-{
-	struct grant	*g;
-
-	LIST_FOREACH(g, &cl->grants, entry)
-		if (strcmp(g->event, event) == 0 && strcmp(g->room, room) == 0)
-			break;
-	return g;
-}
-
-/* Keep a right; takes the answer over (NULL: a join, which has none). */
-static void
-grant_add(struct client *cl, const char *event, const char *room,
-    struct answer *answer)
-{
-	struct grant	*g = grant_find(cl, event, room), *oldest;
-
-	if (g != NULL)
-		grant_free(cl, g);
-	if (cl->ngrants >= (unsigned int)cfg->max_rooms) {
-		oldest = NULL;
-		LIST_FOREACH(g, &cl->grants, entry)
-			oldest = g;
-		if (oldest != NULL)
-			grant_free(cl, oldest);
-	}
-	g = xcalloc(1, sizeof(*g));
-	g->event = xstrdup(event);
-	g->room = xstrdup(room);
-	if (answer != NULL) {
-		g->answer = *answer;
-		memset(answer, 0, sizeof(*answer));
-	}
-	LIST_INSERT_HEAD(&cl->grants, g, entry);
-	cl->ngrants++;
-}
-
-static void
-left_free(struct client *cl, struct left *l)
-{
-	TAILQ_REMOVE(&cl->left, l, entry);
-	cl->nleft--;
-	free(l->room);
-	free(l->epoch);
-	free(l);
-}
-
-static void
-left_add(struct client *cl, const struct member *m)
-{
-	struct left	*l;
-
-	if (cl->nleft >= LEFT_MAX)
-		left_free(cl, TAILQ_FIRST(&cl->left));
-	l = xcalloc(1, sizeof(*l));
-	l->room = xstrdup(m->room->name);
-	l->epoch = xstrdup(feed_epoch(feed));
-	l->last = m->behind ? m->last : feed_position(feed);
-	if (l->last < m->last)
-		l->last = m->last;
-	l->until_ms = clock_ms() + LEFT_MS;
-	TAILQ_INSERT_TAIL(&cl->left, l, entry);
-	cl->nleft++;
-}
-
-/*
- * Where a rejoin goes on, or -1, and in which epoch: the caller frees that.
- * What is too old is forgotten.
- */
-static int64_t
-left_take(struct client *cl, const char *room, char **epoch)
-{
-	struct left	*l, *next;
-	int64_t		 last = -1, now = clock_ms();
-
-	for (l = TAILQ_FIRST(&cl->left); l != NULL; l = next) {
-		next = TAILQ_NEXT(l, entry);
-		if (l->until_ms >= now && strcmp(l->room, room) != 0)
-			continue;
-		if (l->until_ms >= now) {
-			last = l->last;
-			*epoch = l->epoch;
-			l->epoch = NULL;
-		}
-		left_free(cl, l);
-	}
-	return last;
 }
 
 /* Rooms */
@@ -430,7 +222,8 @@ enter(struct session *s, const char *room, const char *ref, int64_t since,
 		return;
 	}
 	if (new) {
-		kept = left_take(client_of(s), room, &kept_epoch);
+		kept = grant_rejoin(&client_of(s)->grants, room,
+		    &kept_epoch);
 		if (since < 0) {
 			since = kept;
 			epoch = kept_epoch;
@@ -457,10 +250,13 @@ static void
 leave(struct session *s, const char *room)
 {
 	struct member	*m = room_member(room, s);
+	int64_t		 last;
 
 	if (m == NULL)
 		return;
-	left_add(client_of(s), m);
+	last = m->behind || m->last > feed_position(feed) ? m->last :
+	    feed_position(feed);
+	grant_left(&client_of(s)->grants, room, last, feed_epoch(feed));
 	member_leave(m);
 }
 
@@ -486,7 +282,7 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 		w.id = members[0]->last;
 	cl->state = CLIENT_LIVE;
 	session_begin(s);
-	if (d->begin != NULL)
+	if (d->begin != NULL && session_conn(s) != NULL)
 		d->begin(session_conn(s));
 	session_send(s, d->welcome(&w));
 	for (i = 0; i < n; i++)
@@ -495,7 +291,7 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 		session_send(s, d->at(member_at(s)));
 	free(members);
 	presence_opened(s);
-	cl->ping_ms = clock_ms() + cfg->ping_interval_ms;
+	alive_begin(&cl->alive);
 	client_tick(s);
 }
 
@@ -504,7 +300,7 @@ static void
 admit(struct session *s)
 {
 	client_of(s)->state = CLIENT_LIVE;
-	conn_set_timer(session_conn(s), cfg->handler_timeout_ms +
+	session_set_timer(s, cfg->handler_timeout_ms +
 	    cfg->auth_timeout_ms);
 }
 
@@ -554,7 +350,7 @@ on_greeted(void *arg, const struct pg_result *res)
 		request_end(q);
 		return;
 	}
-	if (q->is_void && res != NULL) {
+	if (rights_is_void(&q->rights) && res != NULL) {
 		request_greet(q);
 		return;
 	}
@@ -570,7 +366,7 @@ on_greeted(void *arg, const struct pg_result *res)
 	else {
 		rooms = xcalloc((size_t)pg_rows(res) + 1, sizeof(*rooms));
 		n = greet_rooms(res, rooms);
-		again = request_is_revoked_any(q, rooms, n);
+		again = rights_is_revoked_any(&q->rights, rooms, n);
 		if (!again)
 			welcome(s, rooms, n, q->cmd.since, q->cmd.epoch);
 		for (i = 0; i < n; i++)
@@ -594,7 +390,7 @@ request_greet(struct request *q)
 	const char		*params[] = { session_user(s), ctx,
 	    q->cmd.rooms };
 
-	request_begin(q);
+	rights_ask(&q->rights, q->session);
 	if (!feed_is_ready(feed) ||
 	    pg_send(query, stmt, params, on_greeted, q) == -1) {
 		session_close(s, CLOSE_TRY_LATER, "no database");
@@ -612,8 +408,10 @@ check_token(struct session *s, const char *token, size_t len, struct token *t)
 	if (token_verify(keys, token, len, (int64_t)time(NULL), t,
 	    &reason) == 0)
 		return 0;
+	stats_add_to(STAT_REFUSED, REFUSED_TOKEN, 1);
 	if (session_conn(s) != NULL)
-		log_info("conn=%" PRIu64 " msg=\"token refused\" reason=%s",
+		log_limited(LOG_TOKEN, LOG_LEVEL_INFO,
+		    "conn=%" PRIu64 " msg=\"token refused\" reason=%s",
 		    conn_id(session_conn(s)), log_quote(reason,
 		    strlen(reason)));
 	return -1;
@@ -651,7 +449,7 @@ client_token(struct session *s, const char *token, size_t len, int64_t since,
 
 /* A token for a session that has one: only the time may change. */
 static void
-client_refresh(struct session *s, struct command *cmd)
+command_refresh(struct session *s, struct command *cmd)
 {
 	struct token	t;
 
@@ -663,7 +461,7 @@ client_refresh(struct session *s, struct command *cmd)
 		session_close(s, CLOSE_FORBIDDEN, "another user");
 	else {
 		session_identify(s, t.user, t.claims, t.exp);
-		client_of(s)->warned = false;
+		alive_renew(&client_of(s)->alive);
 		session_send(s, session_dialect(s)->reply_auth(cmd->ref,
 		    t.exp));
 		client_tick(s);
@@ -684,7 +482,8 @@ on_authorized(void *arg, const struct pg_result *res)
 		return;
 	}
 	if (res != NULL &&
-	    (q->is_void || request_is_revoked(q, q->cmd.room))) {
+	    (rights_is_void(&q->rights) ||
+	    rights_is_revoked(&q->rights, q->cmd.room))) {
 		request_join(q);
 		return;
 	}
@@ -693,7 +492,7 @@ on_authorized(void *arg, const struct pg_result *res)
 	else if (!pg_true(res, 0, 0))
 		refuse(s, q->cmd.ref, "forbidden", "not allowed in this room");
 	else {
-		grant_add(client_of(s), "", q->cmd.room, NULL);
+		grant_add(&client_of(s)->grants, "", q->cmd.room, NULL);
 		enter(s, q->cmd.room, q->cmd.ref, q->cmd.since, q->cmd.epoch);
 	}
 	request_end(q);
@@ -706,7 +505,7 @@ request_join(struct request *q)
 	char		*ctx = session_ctx(s);
 	const char	*params[] = { session_user(s), q->cmd.room, ctx };
 
-	request_begin(q);
+	rights_ask(&q->rights, q->session);
 	if (pg_send(query, &authorize_stmt, params, on_authorized, q) == -1) {
 		refuse(s, q->cmd.ref, "unavailable", "no database");
 		request_end(q);
@@ -715,12 +514,12 @@ request_join(struct request *q)
 }
 
 static void
-client_join(struct session *s, struct command *cmd)
+command_join(struct session *s, struct command *cmd)
 {
 	struct request	*q;
 
 	if (room_member(cmd->room, s) != NULL ||
-	    grant_find(client_of(s), "", cmd->room) != NULL) {
+	    grant_find(&client_of(s)->grants, "", cmd->room) != NULL) {
 		enter(s, cmd->room, cmd->ref, cmd->since, cmd->epoch);
 		return;
 	}
@@ -746,9 +545,10 @@ apply_rooms(struct session *s, const struct answer *a, const struct request *q)
 		return;
 	for (i = 0; i < a->njoin; i++)
 		if (!room_name_ok(a->join[i]))
-			log_warn("msg=\"bad room in an answer\" room=%s",
+			log_limited(LOG_ANSWER, LOG_LEVEL_WARNING,
+			    "msg=\"bad room in an answer\" room=%s",
 			    log_quote(a->join[i], strlen(a->join[i])));
-		else if (q == NULL || !request_is_revoked(q, a->join[i]))
+		else if (q == NULL || !rights_is_revoked(&q->rights, a->join[i]))
 			enter(s, a->join[i], NULL, -1, NULL);
 	for (i = 0; i < a->nleave; i++) {
 		if (room_member(a->leave[i], s) == NULL)
@@ -779,9 +579,9 @@ apply_answer(struct session *s, const struct answer *a, const char *ref,
 static bool
 answer_is_void(const struct request *q, const struct answer *a)
 {
-	return q->is_void ||
-	    (q->room != NULL && request_is_revoked(q, q->room)) ||
-	    request_is_revoked_any(q, a->join, a->njoin);
+	return rights_is_void(&q->rights) ||
+	    (q->room != NULL && rights_is_revoked(&q->rights, q->room)) ||
+	    rights_is_revoked_any(&q->rights, a->join, a->njoin);
 }
 
 static void
@@ -799,7 +599,8 @@ on_handled(void *arg, const char *json)
 	if (json == NULL)
 		refuse(s, q->cmd.ref, "unavailable", "no database");
 	else if (answer_parse(&a, json) == -1) {
-		log_warn("msg=\"malformed answer\" event=%s answer=%s",
+		log_limited(LOG_ANSWER, LOG_LEVEL_WARNING,
+		    "msg=\"malformed answer\" event=%s answer=%s",
 		    log_quote(q->cmd.event, strlen(q->cmd.event)),
 		    log_quote(json, strlen(json)));
 		refuse(s, q->cmd.ref, "internal", "internal error");
@@ -812,7 +613,7 @@ on_handled(void *arg, const char *json)
 		apply_answer(s, &a, q->cmd.ref, q);
 		if (q->is_join && h != NULL && a.code == NULL &&
 		    q->room != NULL)
-			grant_add(client_of(s), q->cmd.event, q->room, &a);
+			grant_add(&client_of(s)->grants, q->cmd.event, q->room, &a);
 		answer_free(&a);
 	}
 	request_end(q);
@@ -821,7 +622,7 @@ on_handled(void *arg, const char *json)
 static void
 request_send(struct request *q)
 {
-	request_begin(q);
+	rights_ask(&q->rights, q->session);
 	if (handler_call(q->session, q->cmd.event, q->room, q->cmd.data,
 	    q->cmd.key, on_handled, q) == -1) {
 		refuse(q->session, q->cmd.ref, "unavailable", "no database");
@@ -877,8 +678,8 @@ on_allowed(void *arg, const struct pg_result *res)
 		request_end(q);
 		return;
 	}
-	if (pg_ok(res) && pg_true(res, 0, 0) && !q->is_void &&
-	    !request_is_revoked(q, q->room)) {
+	if (pg_ok(res) && pg_true(res, 0, 0) && !rights_is_void(&q->rights) &&
+	    !rights_is_revoked(&q->rights, q->room)) {
 		request_send(q);
 		return;
 	}
@@ -897,7 +698,7 @@ request_allow(struct session *s, struct command *cmd, const char *room)
 	const char	*params[] = { session_user(s), room, ctx };
 
 	q->room = xstrdup(room);
-	request_begin(q);
+	rights_ask(&q->rights, q->session);
 	if (pg_send(query, &authorize_stmt, params, on_allowed, q) == -1) {
 		refuse(s, q->cmd.ref, "unavailable", "no database");
 		request_end(q);
@@ -911,13 +712,14 @@ request_hold(struct session *s, struct command *cmd)
 {
 	struct request	*q = request_new(s, REQUEST_SEND, cmd);
 
-	request_begin(q);
+	rights_ask(&q->rights, q->session);
 	request_set_join(q);
 	q->is_held = true;
+	TAILQ_INSERT_TAIL(&held, q, entry);
 }
 
 static void
-client_send(struct session *s, struct command *cmd)
+command_send(struct session *s, struct command *cmd)
 {
 	char			 room[ROOM_NAME_MAX + 1];
 	const struct handler	*h;
@@ -955,7 +757,7 @@ client_send(struct session *s, struct command *cmd)
 		refuse(s, cmd->ref, "forbidden", "not a member of this room");
 		return;
 	}
-	if (h->grant && (g = grant_find(client_of(s), cmd->event, room)) !=
+	if (h->grant && (g = grant_find(&client_of(s)->grants, cmd->event, room)) !=
 	    NULL) {
 		apply_answer(s, &g->answer, cmd->ref, NULL);
 		return;
@@ -978,14 +780,12 @@ client_loaded(void)
 	struct request	*q, *next;
 	struct command	 cmd;
 
-	for (q = TAILQ_FIRST(&requests); q != NULL; q = next) {
+	for (q = TAILQ_FIRST(&held); q != NULL; q = next) {
 		next = TAILQ_NEXT(q, entry);
-		if (!q->is_held)
-			continue;
 		cmd = q->cmd;
 		memset(&q->cmd, 0, sizeof(q->cmd));
 		if (!request_is_stale(q))
-			client_send(q->session, &cmd);
+			command_send(q->session, &cmd);
 		command_free(&cmd);
 		request_end(q);
 	}
@@ -994,14 +794,14 @@ client_loaded(void)
 /* Commands */
 
 static void
-client_leave(struct session *s, struct command *cmd)
+command_leave(struct session *s, struct command *cmd)
 {
 	leave(s, cmd->room);
 	session_send(s, session_dialect(s)->reply_leave(cmd->ref, cmd->room));
 }
 
 static void
-client_bad(struct session *s, struct command *cmd)
+command_bad(struct session *s, struct command *cmd)
 {
 	char	*message = xasprintf("bad or missing field: %s", cmd->wrong);
 
@@ -1011,7 +811,7 @@ client_bad(struct session *s, struct command *cmd)
 
 /* Do a command now. */
 static void
-client_do(struct session *s, struct command *cmd)
+command_do(struct session *s, struct command *cmd)
 {
 	if (session_dialect(s)->is_brief && cmd->type != COMMAND_SEND &&
 	    cmd->type != COMMAND_BAD) {
@@ -1021,23 +821,23 @@ client_do(struct session *s, struct command *cmd)
 	}
 	switch (cmd->type) {
 	case COMMAND_AUTH:
-		client_refresh(s, cmd);
+		command_refresh(s, cmd);
 		break;
 	case COMMAND_JOIN:
-		client_join(s, cmd);
+		command_join(s, cmd);
 		break;
 	case COMMAND_LEAVE:
-		client_leave(s, cmd);
+		command_leave(s, cmd);
 		break;
 	case COMMAND_SEND:
-		client_send(s, cmd);
+		command_send(s, cmd);
 		break;
 	case COMMAND_PING:
 		session_send(s, session_dialect(s)->reply_ping(cmd->ref,
 		    member_at(s)));
 		break;
 	case COMMAND_BAD:
-		client_bad(s, cmd);
+		command_bad(s, cmd);
 		break;
 	}
 }
@@ -1061,7 +861,7 @@ must_wait(const struct client *cl, const struct command *cmd)
 }
 
 static void
-client_park(struct session *s, struct command *cmd)
+command_park(struct session *s, struct command *cmd)
 {
 	struct client	*cl = client_of(s);
 	struct parked	*p;
@@ -1098,7 +898,7 @@ client_over_rate(struct client *cl)
 
 /* Who does not stop when told to is sent away. */
 static bool
-client_is_too_fast(struct session *s, const struct command *cmd)
+command_is_too_fast(struct session *s, const struct command *cmd)
 {
 	int64_t	bursts = client_over_rate(client_of(s));
 
@@ -1114,7 +914,7 @@ client_command(struct session *s, struct command *cmd)
 {
 	struct client	*cl = client_of(s);
 
-	if (client_is_too_fast(s, cmd))
+	if (command_is_too_fast(s, cmd))
 		return;
 	switch (cl->state) {
 	case CLIENT_NEW:
@@ -1127,109 +927,30 @@ client_command(struct session *s, struct command *cmd)
 		break;
 	case CLIENT_GREETING:
 		/* Not yet in: what is asked waits for the welcome. */
-		client_park(s, cmd);
+		command_park(s, cmd);
 		break;
 	case CLIENT_LIVE:
 		if (must_wait(cl, cmd))
-			client_park(s, cmd);
+			command_park(s, cmd);
 		else
-			client_do(s, cmd);
+			command_do(s, cmd);
 		break;
 	}
 }
 
 /* Time */
 
-static int64_t
-min64(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static void
-client_ping(struct session *s, int64_t now)
-{
-	struct client	*cl = client_of(s);
-	struct conn	*c = session_conn(s);
-
-	if (now < cl->ping_ms)
-		return;
-	cl->ping_ms = now + cfg->ping_interval_ms;
-	/* Who is full has enough to read; it could pile up for long. */
-	if (conn_is_full(c))
-		return;
-	session_send(s, session_dialect(s)->at(member_at(s)));
-	conn_ping(c);	/* of a WebSocket only */
-}
-
-/*
- * Milliseconds that the peer has left to show that it is there; 0: none.  One
- * that is full is not read from, so it shows that by taking what waits.
- */
-static int64_t
-client_alive_ms(struct session *s)
-{
-	struct conn	*c = session_conn(s);
-	int64_t		 limit = conn_is_full(c) ? cfg->stall_timeout_ms :
-			    DEAD_PINGS * cfg->ping_interval_ms;
-	int64_t		 silent = conn_silent_ms(c);
-
-	/* The other kind is found out by TCP. */
-	if (!session_dialect(s)->has_pongs && !conn_is_full(c))
-		return cfg->stall_timeout_ms;
-	return silent > limit ? 0 : limit - silent + 1;
-}
-
-/* Milliseconds until the token's state changes next; the end is 0. */
-static int64_t
-client_token_ms(struct session *s)
-{
-	struct client	*cl = client_of(s);
-	int64_t		 left = session_exp(s) + cfg->jwt_leeway_ms / 1000 -
-			    (int64_t)time(NULL);
-
-	if (left <= 0)
-		return 0;
-	if (left <= EXPIRING_S && !cl->warned) {
-		cl->warned = true;
-		session_send(s, session_dialect(s)->expiring(left));
-	}
-	if (left > EXPIRING_S)
-		left -= EXPIRING_S;
-	return left > INT64_MAX / 1000 ? INT64_MAX : left * 1000;
-}
-
-void
 client_tick(struct session *s)
 {
 	struct client	*cl = client_of(s);
-	struct conn	*c = session_conn(s);
-	int64_t		 now = clock_ms(), next, alive;
 
-	if (cl->state != CLIENT_LIVE) {
+	if (cl->state != CLIENT_LIVE)
 		session_close(s, CLOSE_AUTH_TIMEOUT, "no auth in time");
-		return;
-	}
-	if (session_dialect(s)->is_brief) {
+	else if (session_dialect(s)->is_brief)
 		session_close(s, CLOSE_TRY_LATER, "no answer in time");
-		return;
-	}
-	if ((alive = client_alive_ms(s)) == 0) {
-		if (conn_is_full(c))
-			session_close(s, CLOSE_TRY_LATER, "not reading");
-		else
-			session_close(s, CLOSE_GOING_AWAY, "no sign of life");
-		return;
-	}
-	if ((next = client_token_ms(s)) == 0) {
-		session_close(s, CLOSE_UNAUTHORIZED, "token expired");
-		return;
-	}
-	client_ping(s, now);
-	next = min64(next, cl->ping_ms - now);
-	/* It may become full before the next ping. */
-	alive = min64(alive, cfg->stall_timeout_ms);
-	conn_set_timer(c, min64(next, alive));
+	else
+		alive_tick(&cl->alive, s);
 }
 
 /* The beginning and the end */
@@ -1240,10 +961,9 @@ client_open(struct session *s)
 	struct client	*cl = xcalloc(1, sizeof(*cl));
 
 	TAILQ_INIT(&cl->parked);
-	TAILQ_INIT(&cl->left);
-	LIST_INIT(&cl->grants);
+	grants_init(&cl->grants, (unsigned int)cfg->max_rooms);
 	session_set_data(s, cl);
-	conn_set_timer(session_conn(s), cfg->auth_timeout_ms);
+	session_set_timer(s, cfg->auth_timeout_ms);
 }
 
 static void
@@ -1287,68 +1007,56 @@ client_close(struct session *s)
 		command_free(&p->cmd);
 		free(p);
 	}
-	while (!LIST_EMPTY(&cl->grants))
-		grant_free(cl, LIST_FIRST(&cl->grants));
-	while (!TAILQ_EMPTY(&cl->left))
-		left_free(cl, TAILQ_FIRST(&cl->left));
+	grants_clear(&cl->grants);
 	session_set_data(s, NULL);
 	free(cl);
 	session_end(s);
 	session_unref(s);
 }
 
+void
+client_lost(struct session *s)
+{
+	if (!session_dialect(s)->outlives) {
+		client_close(s);
+		return;
+	}
+	session_detach(s);
+	if (client_of(s)->state == CLIENT_LIVE)
+		client_tick(s);
+}
+
+void
+client_carry(struct session *s, struct conn *c)
+{
+	session_attach(s, c);
+	client_drained(s);
+	if (!session_has_ended(s) && client_of(s)->state == CLIENT_LIVE)
+		client_tick(s);
+}
+
+void
+client_drained(struct session *s)
+{
+	if (!session_is_full(s))
+		member_drained(s);
+}
+
 /* Rights that change */
-
-static bool
-answer_has_room(const struct answer *a, const char *room)
-{
-	size_t	i;
-
-	for (i = 0; i < a->njoin; i++)
-		if (strcmp(a->join[i], room) == 0)
-			return true;
-	return false;
-}
-
-/* Forget what the session may do in a room; "" is every room. */
-static void
-client_forget(struct client *cl, const char *room)
-{
-	struct grant	*g, *gnext;
-	struct left	*l, *lnext;
-
-	for (g = LIST_FIRST(&cl->grants); g != NULL; g = gnext) {
-		gnext = LIST_NEXT(g, entry);
-		if (room[0] == '\0' || strcmp(g->room, room) == 0 ||
-		    answer_has_room(&g->answer, room))
-			grant_free(cl, g);
-	}
-	for (l = TAILQ_FIRST(&cl->left); l != NULL; l = lnext) {
-		lnext = TAILQ_NEXT(l, entry);
-		if (room[0] == '\0' || strcmp(l->room, room) == 0)
-			left_free(cl, l);
-	}
-}
 
 void
 client_revoked(const char *room, const char *user)
 {
 	struct session	*s;
-	struct request	*q;
 
-	if (room[0] != '\0')
-		revokes_add(room, user);
-	else
-		TAILQ_FOREACH(q, &requests, entry)
-			if (session_is_user(q->session, user))
-				q->is_void = true;
+	rights_revoke(room, user);
 	if (user[0] != '\0')
 		for (s = session_of(user); s != NULL; s = session_of_next(s))
-			client_forget(client_of(s), room);
+			grants_forget(&client_of(s)->grants, room);
 	else
 		for (s = TAILQ_FIRST(&sessions); s != NULL;
 		    s = session_next(s))
-			client_forget(client_of(s), room);
+			grants_forget(&client_of(s)->grants, room);
 }
 
 void
@@ -1364,12 +1072,16 @@ client_config(void)
 	handler_reload();
 }
 
+static const struct session_ops session_ops = { client_tick, client_close };
+
 void
-client_init(const struct config *config, struct feed *f, struct pg *pg,
-    const struct token_keys *token_keys)
+client_init(struct event_base *base, const struct config *config,
+    struct feed *f, struct pg *pg, const struct token_keys *token_keys)
 {
 	cfg = config;
 	feed = f;
 	query = pg;
 	keys = token_keys;
+	alive_init(config);
+	session_init(base, (size_t)cfg->output_high, &session_ops);
 }

@@ -14,16 +14,19 @@
 
 struct command;
 struct config;
+struct conn;
+struct event_base;
 struct feed;
 struct pg;
 struct session;
 struct token_keys;
 
 /* query is the connection for authorisation.  All outlive the module. */
-void	 client_init(const struct config *cfg, struct feed *feed,
-	    struct pg *query, const struct token_keys *keys);
+void	 client_init(struct event_base *base, const struct config *cfg,
+	    struct feed *feed, struct pg *query,
+	    const struct token_keys *keys);
 
-/* A session was made for a connection: its clock starts. */
+/* A session was made: its clock starts. */
 void	 client_open(struct session *s);
 
 /*
@@ -37,10 +40,17 @@ void	 client_token(struct session *s, const char *token, size_t len,
 /* A command; it is taken apart. */
 void	 client_command(struct session *s, struct command *cmd);
 
-/* The connection's timer: time limits, pings, the token's end. */
-void	 client_tick(struct session *s);
+/*
+ * Its connection has ended.  The session ends with it, unless its dialect lets
+ * it go on without; then it ends when it shows no life for too long.
+ */
+void	 client_lost(struct session *s);
+/* Another connection carries it from now on. */
+void	 client_carry(struct session *s, struct conn *c);
+/* Output that waited has gone, or some of it. */
+void	 client_drained(struct session *s);
 
-/* The connection is over, and with it the session. */
+/* The session is over. */
 void	 client_close(struct session *s);
 
 /* handler_is_loading has ended: sends that wait for it go on. */

@@ -16,9 +16,10 @@
 #include "base/config.h"
 #include "db/feed.h"
 #include "push/handler.h"
+#include "base/stats.h"
 #include "base/log.h"
 #include "db/pg.h"
-#include "dialect/proto.h"
+#include "base/text.h"
 #include "push/session.h"
 #include "base/xmalloc.h"
 
@@ -127,6 +128,7 @@ call_end(struct call_list *list, struct call *c, const char *answer)
 	TAILQ_REMOVE(list, c, entry);
 	if (list == &waiting)
 		nwaiting--;
+	stats_add_to(STAT_HANDLERS, answer == NULL ? STAT_ERROR : STAT_OK, 1);
 	c->done(c->arg, answer);
 	free(c->json);
 	free(c);

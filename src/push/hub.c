@@ -16,8 +16,9 @@
 #include "db/entry.h"
 #include "push/hub.h"
 #include "base/log.h"
+#include "base/stats.h"
 #include "push/member.h"
-#include "dialect/proto.h"
+#include "push/signal.h"
 #include "push/room.h"
 #include "push/session.h"
 
@@ -133,6 +134,7 @@ hub_reset_all(void)
 void
 hub_entry(struct entry *e)
 {
+	stats_add_to(STAT_EVENTS, e->kind, 1);
 	if (e->kind != ENTRY_EVENT && e->kind != ENTRY_RESYNC)
 		hub_complete();
 	switch (e->kind) {
@@ -168,11 +170,13 @@ hub_notify(const char *payload)
 	size_t			 i;
 
 	if (signal_parse(&sig, payload) == -1)
-		log_info("msg=\"not an event on channel pgpush\" payload=%s",
+		log_limited(LOG_CHANNEL, LOG_LEVEL_INFO,
+		    "msg=\"not an event on channel pgpush\" payload=%s",
 		    log_quote(payload, strlen(payload)));
 	else if (cfg->notify_events[0] != '\0' &&
 	    !config_list_has(cfg->notify_events, sig.event))
-		log_info("msg=\"not in notify_events\" event=%s",
+		log_limited(LOG_CHANNEL, LOG_LEVEL_INFO,
+		    "msg=\"not in notify_events\" event=%s",
 		    log_quote(sig.event, strlen(sig.event)));
 	else {
 		signals++;
@@ -181,6 +185,7 @@ hub_notify(const char *payload)
 		p.origin = sig.origin;
 		for (i = 0; i < sig.nrooms; i++) {
 			p.room = sig.rooms[i];
+			stats_add_to(STAT_EVENTS, STAT_SIGNAL, 1);
 			e = entry_new(&p);
 			hub_signal(e);
 			entry_unref(e);

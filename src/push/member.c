@@ -30,7 +30,8 @@
 #include "base/log.h"
 #include "push/member.h"
 #include "db/pg.h"
-#include "dialect/proto.h"
+#include "base/stats.h"
+#include "base/text.h"
 #include "push/room.h"
 #include "push/session.h"
 #include "base/table.h"
@@ -374,6 +375,7 @@ member_reset(struct member *m)
 
 	m->behind = m->reset = m->is_held = m->wants_log = false;
 	m->last = feed_position(feed);
+	stats_add(STAT_RESETS, 1);
 	session_send(s, session_dialect(s)->reset(m->room->name, m->last,
 	    feed_epoch(feed)));
 }
@@ -752,6 +754,7 @@ catchup_send(struct catchup *c)
 	log_debug("msg=\"catch-up\" room=%s from=%" PRId64 " upto=%" PRId64
 	    " members=%u", log_quote(rooms, strlen(rooms)), c->from, c->upto,
 	    members);
+	stats_add_to(STAT_CATCHUPS, STAT_FROM_LOG, 1);
 	r = pg_send(reads, c->session != NULL ? &merge_stmt : &read_stmt,
 	    params, catchup_done, c);
 	free(rooms);

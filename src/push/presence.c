@@ -15,11 +15,10 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "net/conn.h"
 #include "base/log.h"
 #include "db/pg.h"
 #include "push/presence.h"
-#include "dialect/proto.h"
+#include "base/text.h"
 #include "push/session.h"
 #include "base/xmalloc.h"
 
@@ -48,12 +47,10 @@ start_timer(void)
 static void
 add_opened(struct session *s)
 {
-	char		peer[SOCK_NAME_MAX] = "", since[32];
+	char		since[32];
 	struct tm	tm;
 	time_t		t = (time_t)session_since(s);
 
-	if (session_conn(s) != NULL)
-		conn_peer(session_conn(s), peer);
 	(void)gmtime_r(&t, &tm);
 	(void)strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	text_add(&opened, opened.len == 0 ? "{\"session\":" :
@@ -62,7 +59,7 @@ add_opened(struct session *s)
 	text_add(&opened, ",\"user\":");
 	text_add_string(&opened, session_user(s));
 	text_add(&opened, ",\"address\":");
-	text_add_string(&opened, peer);
+	text_add_string(&opened, session_address(s));
 	text_add(&opened, ",\"since\":");
 	text_add_string(&opened, since);
 	text_add(&opened, "}");

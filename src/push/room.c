@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "push/room.h"
+#include "base/stats.h"
 #include "push/session.h"
 #include "base/table.h"
 #include "base/xmalloc.h"
@@ -45,6 +46,7 @@ room_create(const char *name, uint32_t hash, int64_t newest)
 	r->nmembers = 0;
 	memcpy(r->name, name, strlen(name) + 1);
 	table_add(&rooms, &r->link, hash);
+	stats_add(STAT_ROOMS, 1);
 	return r;
 }
 
@@ -70,6 +72,7 @@ room_join(const char *name, struct session *s, int64_t last, int64_t newest)
 	m->session = s;
 	m->last = last;
 	m->room->nmembers++;
+	stats_add(STAT_MEMBERS, 1);
 	LIST_INSERT_HEAD(&m->room->members, m, by_room);
 	LIST_INSERT_HEAD(session_members(s), m, by_session);
 	return m;
@@ -83,10 +86,12 @@ room_leave(struct member *m)
 	LIST_REMOVE(m, by_session);
 	LIST_REMOVE(m, by_room);
 	r->nmembers--;
+	stats_add(STAT_MEMBERS, -1);
 	free(m);
 
 	if (LIST_EMPTY(&r->members)) {
 		table_remove(&rooms, &r->link);
+		stats_add(STAT_ROOMS, -1);
 		free(r);
 	}
 }

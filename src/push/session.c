@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Sessions.  Reference-counted, because answers from the database come when
- * they come: an answer for a session that has ended finds it not live.
+ * Sessions.  Reference-counted, because an answer from the database may come
+ * after the end of the session that it is for.
+ *
+ * Output goes to the connection, which has a queue and a bound of its own; or
+ * waits here, within the same bound: past it the session is full, so that its
+ * members fall behind and the log is their buffer.
  */
 
+#include <sys/queue.h>
+#include <event2/event.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "net/conn.h"
 #include "net/frame.h"
 #include "base/log.h"
 #include "push/session.h"
+#include "base/stats.h"
 #include "base/table.h"
 #include "base/xmalloc.h"
 
@@ -25,13 +33,24 @@ struct seen {
 	int64_t		id;		/* of that row; 0: a free place */
 };
 
+/* Output that waits for a carrier. */
+struct piece {
+	STAILQ_ENTRY(piece)	 entry;
+	struct frame		*frame;		/* a reference */
+};
+
 struct session {
 	TAILQ_ENTRY(session)	 entry;		/* on sessions if listed */
 	struct link		 by_id;		/* the same */
 	struct link		 by_user;
 	struct session_members	 members;
 	const struct dialect	*dialect;
-	struct conn		*conn;		/* NULL after the end */
+	struct conn		*conn;		/* NULL: nobody carries it */
+	struct event		*timer;		/* owned; NULL until set */
+	STAILQ_HEAD(, piece)	 waiting;
+	size_t			 waiting_bytes;
+	int64_t			 heard_ms;	/* while nobody carries it */
+	char			*address;	/* owned */
 	char			*user;		/* owned */
 	char			*claims;	/* owned */
 	void			*data;		/* the command layer's */
@@ -43,12 +62,17 @@ struct session {
 	unsigned int		 refs;
 	unsigned int		 seen_size;
 	bool			 listed;
+	bool			 ended;
+	bool			 full;		/* of output that waits */
 	char			 id[SESSION_ID_LEN + 1];
 };
 
 struct session_list	sessions = TAILQ_HEAD_INITIALIZER(sessions);
 static struct table	ids;
 static struct table	users;
+static struct event_base		*loop;
+static const struct session_ops		*ops;
+static size_t				 high_bytes;
 
 static void
 make_id(char id[SESSION_ID_LEN + 1])
@@ -69,12 +93,18 @@ struct session *
 session_new(struct conn *c, const struct dialect *d)
 {
 	struct session	*s = xcalloc(1, sizeof(*s));
+	char		 peer[ADDR_MAX] = "";
 
 	s->refs = 1;
 	s->conn = c;
 	s->dialect = d;
 	LIST_INIT(&s->members);
+	STAILQ_INIT(&s->waiting);
 	s->since = (int64_t)time(NULL);
+	s->heard_ms = clock_ms();
+	if (c != NULL)
+		conn_peer(c, peer);
+	s->address = xstrdup(peer);
 	make_id(s->id);
 	return s;
 }
@@ -91,6 +121,7 @@ session_unref(struct session *s)
 {
 	if (s == NULL || --s->refs > 0)
 		return;
+	free(s->address);
 	free(s->user);
 	free(s->claims);
 	free(s->seen);
@@ -117,6 +148,93 @@ session_begin(struct session *s)
 	s->listed = true;
 }
 
+/* Output that waits */
+
+/* Takes the reference. */
+static void
+session_wait(struct session *s, struct frame *f)
+{
+	struct piece	*p = xcalloc(1, sizeof(*p));
+	bool		 first = STAILQ_EMPTY(&s->waiting);
+
+	p->frame = f;
+	STAILQ_INSERT_TAIL(&s->waiting, p, entry);
+	s->waiting_bytes += f->len;
+	if (s->waiting_bytes > high_bytes)
+		s->full = true;
+	if (first && s->dialect->wake != NULL)
+		s->dialect->wake(s);
+}
+
+struct frame *
+session_take(struct session *s)
+{
+	struct piece	*p = STAILQ_FIRST(&s->waiting);
+	struct frame	*f;
+
+	if (p == NULL)
+		return NULL;
+	STAILQ_REMOVE_HEAD(&s->waiting, entry);
+	f = p->frame;
+	free(p);
+	s->waiting_bytes -= f->len;
+	if (s->waiting_bytes <= high_bytes / 2)
+		s->full = false;
+	return f;
+}
+
+static void
+session_drop_waiting(struct session *s)
+{
+	struct frame	*f;
+
+	while ((f = session_take(s)) != NULL)
+		frame_unref(f);
+}
+
+/* Takes the reference. */
+static void
+session_put(struct session *s, struct frame *f, bool is_late)
+{
+	if (s->conn == NULL && !s->ended && s->dialect->outlives) {
+		session_wait(s, f);
+		return;
+	}
+	if (s->conn != NULL)
+		conn_send(s->conn, f, is_late);
+	frame_unref(f);
+}
+
+void
+session_detach(struct session *s)
+{
+	s->conn = NULL;
+	s->heard_ms = clock_ms();
+}
+
+void
+session_attach(struct session *s, struct conn *c)
+{
+	struct frame	*f;
+
+	s->conn = c;
+	while ((f = session_take(s)) != NULL)
+		session_put(s, f, false);
+}
+
+void
+session_heard(struct session *s)
+{
+	s->heard_ms = clock_ms();
+}
+
+int64_t
+session_silent_ms(const struct session *s)
+{
+	return s->conn != NULL ? conn_silent_ms(s->conn) :
+	    clock_ms() - s->heard_ms;
+}
+
 void
 session_end(struct session *s)
 {
@@ -126,7 +244,41 @@ session_end(struct session *s)
 		table_remove(&users, &s->by_user);
 	}
 	s->listed = false;
+	s->ended = true;
 	s->conn = NULL;
+	session_drop_waiting(s);
+	if (s->timer != NULL)
+		event_free(s->timer);
+	s->timer = NULL;
+}
+
+bool
+session_has_ended(const struct session *s)
+{
+	return s->ended;
+}
+
+/* The timer */
+
+static void
+session_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct session	*s = session_ref(arg);
+
+	(void)fd;
+	(void)what;
+	ops->timer(s);
+	session_unref(s);
+}
+
+void
+session_set_timer(struct session *s, int64_t timeout_ms)
+{
+	if (s->ended)
+		return;
+	if (s->timer == NULL)
+		s->timer = clock_new(loop, session_on_timer, s);
+	clock_start(s->timer, timeout_ms);
 }
 
 struct session *
@@ -226,6 +378,12 @@ session_conn(const struct session *s)
 	return s->conn;
 }
 
+const char *
+session_address(const struct session *s)
+{
+	return s->address;
+}
+
 struct session *
 session_next(const struct session *s)
 {
@@ -265,18 +423,22 @@ session_members(struct session *s)
 void
 session_close(struct session *s, int code, const char *reason)
 {
-	if (s->conn != NULL)
+	if (s->conn != NULL) {
 		s->dialect->end(s->conn, code, reason);
+		return;
+	}
+	if (s->ended)
+		return;
+	if (s->dialect->gone != NULL)
+		s->dialect->gone(s, code, reason);
+	ops->closed(s);
 }
 
 void
 session_send(struct session *s, struct frame *f)
 {
-	if (f == NULL)
-		return;
-	if (s->conn != NULL)
-		conn_send(s->conn, f, false);
-	frame_unref(f);
+	if (f != NULL)
+		session_put(s, f, false);
 }
 
 /* The entry as the dialect has it; the entry's reference. */
@@ -293,8 +455,8 @@ entry_frame(struct entry *e, const struct dialect *d)
 void
 session_send_entry(struct session *s, struct entry *e, bool is_late)
 {
-	if (s->conn != NULL)
-		conn_send(s->conn, entry_frame(e, s->dialect), is_late);
+	stats_add_to(STAT_DELIVERED, s->dialect->id, 1);
+	session_put(s, frame_ref(entry_frame(e, s->dialect)), is_late);
 }
 
 void
@@ -309,14 +471,14 @@ session_send_run(struct session *s, struct run *run, bool is_late)
 			each[i] = entry_frame(run->entries[i], s->dialect);
 		*f = frame_join(each, run->n);
 	}
-	if (s->conn != NULL)
-		conn_send(s->conn, *f, is_late);
+	stats_add_to(STAT_DELIVERED, s->dialect->id, (int64_t)run->n);
+	session_put(s, frame_ref(*f), is_late);
 }
 
 bool
 session_is_full(const struct session *s)
 {
-	return s->conn != NULL && conn_is_full(s->conn);
+	return s->conn != NULL ? conn_is_full(s->conn) : s->full;
 }
 
 /* FNV-1a: no secret needed, the text is the database's own. */
@@ -391,4 +553,13 @@ session_mark(struct session *s, uint64_t number)
 		return false;
 	s->mark = number;
 	return true;
+}
+
+void
+session_init(struct event_base *base, size_t high,
+    const struct session_ops *session_ops)
+{
+	loop = base;
+	high_bytes = high;
+	ops = session_ops;
 }

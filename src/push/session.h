@@ -10,13 +10,15 @@
 #include "db/entry.h"
 
 /*
- * A session: who somebody is, the rooms he hears, and how far he has heard
- * each.  It speaks a dialect and is carried by a connection; rooms, rights and
- * positions belong to it and not to the connection, so that a dialect whose
- * session outlives one finds them again.
+ * A session: its user, the rooms that it hears, and how far it has heard each.
+ * It speaks a dialect.  A connection carries it; rooms, rights, positions and
+ * its timer belong to the session.  If its dialect says so, a session outlives
+ * its connection: it goes on with none, its output waits, and another may
+ * carry it later.
  */
 
 struct conn;
+struct event_base;
 struct frame;
 struct member;
 struct session;
@@ -47,10 +49,18 @@ struct dialect {
 	bool		 is_brief;	/* one command, no rooms; then only
 					 * end, emit and replies are used */
 	bool		 has_pongs;	/* the client answers pings */
+	bool		 outlives;	/* a session lives on without a
+					 * connection */
 	/* The connection's answer begins; NULL: there is nothing to do. */
 	void		(*begin)(struct conn *c);
 	/* Close it with a close code, or what stands for one. */
 	void		(*end)(struct conn *c, int code, const char *reason);
+	/* Output begins to wait, and nobody carries the session; NULL: it
+	 * waits for a carrier. */
+	void		(*wake)(struct session *s);
+	/* The session ends while nobody carries it; NULL: say nothing. */
+	void		(*gone)(struct session *s, int code,
+			    const char *reason);
 	struct frame	*(*event)(const struct entry *e);
 	/* An event for this session alone; data is JSON text. */
 	struct frame	*(*emit)(const char *event, const char *data);
@@ -85,9 +95,22 @@ struct session	*session_find(const char *id);
 struct session	*session_of(const char *user);
 struct session	*session_of_next(const struct session *s);
 
+/* What the owner of all sessions hears. */
+struct session_ops {
+	/* The timer of session_set_timer. */
+	void	(*timer)(struct session *s);
+	/* It was closed while nobody carried it: end it. */
+	void	(*closed)(struct session *s);
+};
+
+/* ops outlive the module; high is the bound of output that waits. */
+void		 session_init(struct event_base *base, size_t high_bytes,
+		    const struct session_ops *ops);
+
 /*
- * A session on a connection, with one reference: the connection's.  The id is
- * made here.  Whoever waits for an answer on its behalf holds another.
+ * A session that a connection carries (NULL: none yet), with one reference:
+ * its owner's, until session_end.  The id is made here.  A request that waits
+ * for an answer on its behalf holds another.
  */
 struct session	*session_new(struct conn *c, const struct dialect *d);
 struct session	*session_ref(struct session *s);
@@ -100,6 +123,22 @@ void		 session_identify(struct session *s, const char *user,
 void		 session_begin(struct session *s);
 /* It is over: off the list, no connection.  Its members must be gone. */
 void		 session_end(struct session *s);
+bool		 session_has_ended(const struct session *s);
+
+/* Nobody carries it any more: its output waits. */
+void		 session_detach(struct session *s);
+/* This connection carries it, and is sent first what has waited. */
+void		 session_attach(struct session *s, struct conn *c);
+/*
+ * The next piece of output that waits, or NULL; the caller owns a reference.
+ * For a carrier that is no connection: each poll takes what there is.
+ */
+struct frame	*session_take(struct session *s);
+/* The client has shown that it is there, without a connection. */
+void		 session_heard(struct session *s);
+
+/* Call ops->timer once, so many milliseconds from now; replaces the last. */
+void		 session_set_timer(struct session *s, int64_t timeout_ms);
 
 const char	*session_id(const struct session *s);
 const char	*session_user(const struct session *s);	/* NULL: not yet */
@@ -113,8 +152,10 @@ char		*session_ctx(const struct session *s)
 		    __attribute__((warn_unused_result));
 const struct dialect *
 		 session_dialect(const struct session *s);
-/* NULL after the end. */
+/* NULL if nobody carries it, and after the end. */
 struct conn	*session_conn(const struct session *s);
+/* Of the connection that it began on, or "". */
+const char	*session_address(const struct session *s);
 struct session	*session_next(const struct session *s);
 
 /* What layers above keep with it: freed by them before session_end. */
@@ -130,7 +171,7 @@ void		 session_set_catchup(struct session *s, struct catchup *c);
 struct session_members *
 		 session_members(struct session *s);
 
-/* Close its connection, if it has one, as its dialect does. */
+/* End it: its connection as its dialect does, or at once if it has none. */
 void		 session_close(struct session *s, int code,
 		    const char *reason);
 
@@ -144,6 +185,8 @@ void		 session_send_run(struct session *s, struct run *run,
 		    bool is_late);
 /* Too much output is waiting to send more of what can wait. */
 bool		 session_is_full(const struct session *s);
+/* Milliseconds since the client's last sign of life; see conn_silent_ms. */
+int64_t		 session_silent_ms(const struct session *s);
 
 /*
  * Whether the session has been given a row of this happening already; notes

@@ -11,7 +11,10 @@
 
 #include "net/frame.h"
 #include "fuzz.h"
+#include "push/answer.h"
+#include "push/command.h"
 #include "dialect/proto.h"
+#include "push/signal.h"
 #include "push/room.h"
 #include "net/ws.h"
 

@@ -59,6 +59,7 @@ keys_load(void)
 	struct config		*cfg;
 	char			 err[500];
 
+	clearenv();
 	setenv("PGPUSH_JWT_SECRET", SECRET, 1);
 	must((cfg = config_load(NULL, err, sizeof(err))) != NULL);
 	must((keys = token_keys_load(cfg, err, sizeof(err))) != NULL);

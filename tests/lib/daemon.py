@@ -59,7 +59,8 @@ class Daemon:
                 if value is not None:
                     f.write("%s = %s\n" % (key, value))
 
-    def start(self, ready=True):
+    def start(self, ready=True, stderr=None):
+        """stderr: a descriptor in the place of the log file."""
         self.write_conf()
         env = database.clean_environment()
         env["ASAN_OPTIONS"] = "detect_leaks=1:exitcode=99:" \
@@ -68,7 +69,8 @@ class Daemon:
         with open(self.logfile, "ab") as log:
             self.process = subprocess.Popen(
                 [database.pgpushd(), "-c", self.conf],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+                stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log if stderr is None else stderr, env=env,
                 cwd=self.dir, preexec_fn=die_with_parent)
         if ready:
             self.wait_ready()

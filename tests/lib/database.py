@@ -83,8 +83,9 @@ def psql(cluster, dbname, user, text=None, path=None, variables=()):
     return done.stdout.decode()
 
 
-def sql_files():
-    return sorted(glob.glob(os.path.join(SRCDIR, "sql", "[0-9]*.sql")))
+def sql_files(folder):
+    """The files of sql/tables or sql/code, in order."""
+    return sorted(glob.glob(os.path.join(SRCDIR, "sql", folder, "*.sql")))
 
 
 def pgpushd():
@@ -138,8 +139,10 @@ def grant(cluster, dbname):
 
 
 def install_by_psql(cluster, dbname, user="pgpush_owner"):
-    for path in sql_files():
+    for path in sql_files("tables"):
         psql(cluster, dbname, user, path=path)
+    code = [open(path).read() for path in sql_files("code")]
+    psql(cluster, dbname, user, "".join(["BEGIN;\n"] + code + ["COMMIT;\n"]))
 
 
 def install_by_migrate(cluster, dbname, user="pgpush_owner"):

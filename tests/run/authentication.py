@@ -94,6 +94,16 @@ def claims_reach_rules(w):
     same(ctx["session"], c.session, "session in ctx")
 
 
+@case
+def fractions(w):
+    """exp, nbf and iat may have fractions"""
+    now = time.time()
+    c = w.open()
+    c.auth(jwt.mint({"sub": "frac", "nbf": now - 0.5, "iat": now - 0.25,
+        "exp": now + 100.75}, exp=None))
+    same(c.welcome["user"], "frac", "user")
+
+
 def bad_tokens(w):
     good = w.token("bad")
     head, body, mark = good.split(".")

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""The program's options, its configuration, migrate, ways to the database."""
+"""The program's options, its configuration, ways to the database."""
 
 import os
 import re
@@ -27,9 +27,10 @@ def run(*args, env=None):
     return done.returncode, text
 
 
-def conf(text):
+def conf(text, mode=0o600):
     path = os.path.join(the_cluster().work("conf"), "pgpushd.conf")
     with open(path, "w") as f:
+        os.chmod(path, mode)
         f.write(text)
     return path
 
@@ -52,6 +53,16 @@ def version(w):
     status, text = run("-V")
     same(status, 0, "status")
     check(re.search(r"pgpushd.*\d", text), "printed %r" % text)
+
+
+@case
+def helps(w):
+    """--version and --help say so and end with 0"""
+    same(run("--version"), run("-V"), "--version")
+    for how in ("-h", "--help"):
+        status, text = run(how)
+        same(status, 0, "status of " + how)
+        check("usage:" in text and "--status" in text, "printed %r" % text)
 
 
 @case
@@ -83,6 +94,10 @@ BAD = (
     ("log_level = loud", "log_level"),
     ("listen = nowhere", "listen"),
     ("listen = 127.0.0.1:99999", "listen"),
+    ("origins = https://a.example/", "origins"),
+    ("origins = https://a.example:443", "origins"),
+    ("follow_dsn = nonsense", "follow_dsn"),
+    ("follow_dsn = host=x nonsense=1", "follow_dsn"),
     ("jwt_algorithms = none", "jwt_algorithms"),
     ("= 5", ""),
     ("max_rooms = 1 2", "max_rooms"),
@@ -105,6 +120,84 @@ def mistakes(w):
 
 
 @case
+def mistakes_of_one_kind(w):
+    """a listen address that this host has not, or twice, and a conninfo with a
+    mistake are found before the start, with file and line"""
+    for old, line, words in (
+            ("listen = 127.0.0.1:8081, [::1]:8082",
+            "listen = 127.0.0.1:8081, 192.0.2.77:8082", "192.0.2.77"),
+            ("listen = 127.0.0.1:8081, [::1]:8082",
+            "listen = 127.0.0.1:8081 127.0.0.1:8081", "twice"),
+            ("database = host=127.0.0.1 dbname=x",
+            "database = host=127.0.0.1 databse=x", "databse"),
+            ("database = host=127.0.0.1 dbname=x",
+            "database = host=127.0.0.1 password=topsecret more", "")):
+        check(old in GOOD, old)
+        text = GOOD.replace(old, line)
+        path = conf(text)
+        number = text[:text.index(line)].count("\n") + 1
+        status, said = run("-c", path, "-n")
+        check(status == 1 and "configuration OK" not in said, "%r: %s"
+            % (line, said))
+        check("%s:%d: %s" % (path, number, line.split(" ")[0]) in said and
+            words in said, "%r: %s" % (line, said))
+        check("topsecret" not in said, said)
+
+
+@case
+def warnings(w):
+    """-n warns of a file of secrets that everybody can read, and of too few
+    descriptors"""
+    status, text = run("-c", conf(GOOD, 0o644), "-n")
+    check(status == 0 and "every user" in text, text)
+    status, text = run("-c", conf(GOOD, 0o640), "-n")
+    check(status == 0 and "warning" not in text, text)
+    status, text = run("-c", conf(GOOD + "max_connections = 1000000\n"), "-n")
+    check(status == 0 and "max_connections" in text and "descriptors" in text,
+        text)
+
+
+@case
+def unknown_variable(w):
+    """an unknown PGPUSH_ variable is an error that names it"""
+    status, text = run("-c", conf(GOOD), "-n", env={"PGPUSH_MAX_ROOM": "5"})
+    check(status == 1 and "PGPUSH_MAX_ROOM" in text, "status %d, printed %s"
+        % (status, show(text)))
+
+
+@case
+def in_force(w):
+    """-T prints what is in force, without secrets, as a file that can be
+    read again"""
+    path = conf(GOOD)
+    status, text = run("-c", path, "-T", env={"PGPUSH_MAX_ROOMS": "5"})
+    same(status, 0, "status; printed " + text)
+    for line in ("max_rooms = 5", "max_message = 128k", "retain = 24h",
+            "# ^ from the environment", "# ^ from %s, line 7" % path):
+        check(line in text.splitlines(), "no line %r in %s" % (line, text))
+    check(jwt.SECRET not in text and "dbname=x" not in text, text)
+    status, again = run("-c", conf(text), "-T")
+    same(status, 0, "status; printed " + again)
+    check("max_rooms = 5" in again.splitlines(), again)
+
+
+@case
+def short_secret(w):
+    """a short secret: the message says what to do, and a setting allows it"""
+    status, text = run("-c", conf("jwt_secret = short\n"), "-n")
+    check(status == 1 and "openssl rand" in text and "jwt_short_secret" in
+        text, text)
+    status, text = run("-c", conf("jwt_secret = short\n"
+        "jwt_short_secret = yes\n"), "-n")
+    check(status == 0 and "warning" in text, text)
+    world = World("app", jwt_secret="secretkey", jwt_short_secret="yes")
+    c = world.open()
+    c.auth(jwt.mint({"sub": "ann"}, "secretkey"))
+    same(c.welcome["user"], "ann", "user")
+    same(world.close(), [], "end of the daemon")
+
+
+@case
 def no_file(w):
     """a file that is not there, or a secret too short, is an error"""
     status, text = run("-c", "/nonexistent/pgpushd.conf", "-n")
@@ -112,8 +205,8 @@ def no_file(w):
         "status %d, printed %s" % (status, show(text)))
     status, text = run("-c", conf("jwt_secret = short\n"), "-n")
     check(status != 0, "a short secret is taken")
-    check("short" not in text.replace("too short", ""), "it prints the "
-        "secret: %s" % show(text))
+    check("short" not in text.replace("jwt_short_secret", ""), "it prints "
+        "the secret: %s" % show(text))
     status, text = run("-c", conf("database = dbname=x\n"), "-n")
     check(status != 0, "no key at all is taken")
 
@@ -130,59 +223,6 @@ def environment(w):
     status, text = run("-c", conf(GOOD.replace(jwt.SECRET, "short")), "-n",
         env={"PGPUSH_JWT_SECRET": jwt.SECRET})
     same(status, 0, "status with the secret overridden; printed " + text)
-
-
-@case
-def migrates(w):
-    """migrate makes the schema; a second time changes nothing"""
-    cluster = the_cluster()
-    name = "m%d" % os.getpid()
-    database.template(cluster, "plain")     # the roles
-    database.make_empty(cluster, name)
-    database.install_by_migrate(cluster, name)
-
-    def numbers():
-        return database.admin(cluster, "SELECT number FROM "
-            "pgpush.migrations ORDER BY 1", name)
-    want = [(int(os.path.basename(p)[:3]),) for p in database.sql_files()]
-    same(numbers(), want, "numbers applied")
-    epoch = database.admin(cluster, "SELECT epoch FROM pgpush.epoch", name)
-    database.install_by_migrate(cluster, name)
-    same(numbers(), want, "numbers after the second time")
-    same(database.admin(cluster, "SELECT epoch FROM pgpush.epoch", name),
-        epoch, "epoch after the second time")
-    database.admin(cluster, "DROP DATABASE %s WITH (FORCE)" % name)
-
-
-@case
-def migrate_by_psql(w):
-    """psql makes the same schema, and migrate has nothing left to do"""
-    cluster = the_cluster()
-    name = "p%d" % os.getpid()
-    database.template(cluster, "plain")
-    database.make_empty(cluster, name)
-    database.install_by_psql(cluster, name)
-    database.install_by_migrate(cluster, name)
-    count = database.admin(cluster, "SELECT count(*) FROM pgpush.migrations",
-        name)[0][0]
-    same(count, len(database.sql_files()), "numbers")
-    database.admin(cluster, "DROP DATABASE %s WITH (FORCE)" % name)
-
-
-@case
-def migrate_without_rights(w):
-    """migrate says what is missing when it may not create"""
-    cluster = the_cluster()
-    name = "n%d" % os.getpid()
-    database.template(cluster, "plain")
-    database.make_empty(cluster, name)
-    try:
-        database.install_by_migrate(cluster, name, "app_api")
-    except Exception as e:
-        check("permission denied" in str(e) or "CREATE" in str(e), str(e))
-    else:
-        raise AssertionError("app_api may install")
-    database.admin(cluster, "DROP DATABASE %s WITH (FORCE)" % name)
 
 
 @case

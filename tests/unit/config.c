@@ -64,7 +64,7 @@ test_defaults(void)
 	ok(cfg->max_connections == 10000 && cfg->max_message == 65536 &&
 	    cfg->max_event == 4 << 20 && cfg->output_high == 1 << 20 &&
 	    cfg->retain_ms == 86400000 && cfg->handler_interval_ms == 20 &&
-	    cfg->jwt_leeway_ms == 0 && cfg->log_level == 2, "numbers");
+	    cfg->jwt_leeway_ms == 5000 && cfg->log_level == 2, "numbers");
 	config_free(cfg);
 	config_free(NULL);
 }
@@ -274,7 +274,6 @@ test_environment(void)
 
 	setenv("PGPUSH_MAX_ROOMS", "8", 1);
 	setenv("PGPUSH_ORIGINS", "", 1);
-	setenv("PGPUSH_UNHEARD_OF", "1", 1);
 	cfg = load("max_rooms = 7\norigins = https://a\nmax_event = 2M\n");
 	ok(cfg != NULL && cfg->max_rooms == 8, "it overrides the file");
 	ok(cfg != NULL && cfg->origins[0] == '\0', "with nothing, too");
@@ -286,6 +285,65 @@ test_environment(void)
 	    err);
 	unsetenv("PGPUSH_MAX_ROOMS");
 	unsetenv("PGPUSH_ORIGINS");
+	setenv("PGPUSH_UNHEARD_OF", "1", 1);
+	ok(load("") == NULL && strcmp(err, "environment: \"PGPUSH_UNHEARD_OF\""
+	    ": there is no such setting; pgpushd.conf(5) has them all") == 0,
+	    "%s", err);
+	unsetenv("PGPUSH_UNHEARD_OF");
+	setenv("PGPUSHUNHEARD", "1", 1);
+	config_free(cfg = load(""));
+	ok(cfg != NULL, "another program's variable does not matter");
+	unsetenv("PGPUSHUNHEARD");
+}
+
+static void
+test_where(void)
+{
+	struct config	*cfg;
+	char		 where[100], want[100];
+
+	setenv("PGPUSH_NODE", "x", 1);
+	cfg = load("\nmax_rooms = 7\n");
+	config_where(cfg, "max_rooms", where, sizeof(where));
+	snprintf(want, sizeof(want), "%s:2: max_rooms", path);
+	ok(strcmp(where, want) == 0, "a setting's place is file and line");
+	config_where(cfg, "node", where, sizeof(where));
+	ok(strcmp(where, "environment: PGPUSH_NODE") == 0, "or a variable");
+	config_where(cfg, "retain", where, sizeof(where));
+	ok(strcmp(where, "retain") == 0, "or there is none");
+	config_free(cfg);
+	unsetenv("PGPUSH_NODE");
+}
+
+/* Lists of origins: what a browser can send, and what it never does. */
+static void
+test_origins(void)
+{
+	static const char *const	good[] = { "https://a.example",
+		"http://localhost:8080", "https://[2001:db8::1]:8443", "null",
+		"app://x", "https://xn--bcher-kva.example",
+		"http://127.0.0.1:1, https://b" };
+	static const char *const	bad[] = { "https://a.example/",
+		"a.example", "https://A.example", "https://a.example:443",
+		"http://a.example:80", "*", "https://*.a.example",
+		"https://a.example/page", "https://", "https://a:", "://a",
+		"https://a:0", "https://a:99999", "https://u@a",
+		"https://[::1", "https://a, b" };
+	char		 text[200];
+	struct config	*cfg;
+	size_t		 i;
+
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		snprintf(text, sizeof(text), "origins = %s\n", good[i]);
+		cfg = load(text);
+		ok(cfg != NULL, "origin %s is taken", good[i]);
+		config_free(cfg);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "origins = %s\n", bad[i]);
+		ok(load(text) == NULL && strstr(err, "as browsers send") !=
+		    NULL, "origin %s is refused", bad[i]);
+	}
 }
 
 static void
@@ -310,23 +368,6 @@ test_lists(void)
 	    "a part, nothing or two are not");
 }
 
-/* What is in the environment already is not of this test. */
-static void
-environment_clear(void)
-{
-	char	 name[100];
-	size_t	 i, n;
-
-	for (i = 0; config_key(i) != NULL; i++) {
-		n = (size_t)snprintf(name, sizeof(name), "PGPUSH_%s",
-		    config_key(i));
-		while (n-- > 0)
-			if (name[n] >= 'a' && name[n] <= 'z')
-				name[n] = (char)(name[n] - 32);
-		unsetenv(name);
-	}
-}
-
 int
 main(void)
 {
@@ -335,7 +376,7 @@ main(void)
 	if (fd == -1)
 		return 1;
 	close(fd);
-	environment_clear();
+	clearenv();
 	test_defaults();
 	test_round();
 	test_good();
@@ -343,6 +384,8 @@ main(void)
 	test_bad_pairs();
 	test_bad_files();
 	test_environment();
+	test_where();
+	test_origins();
 	test_lists();
 	unlink(path);
 	return tap_done();

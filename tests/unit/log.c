@@ -2,7 +2,11 @@
 
 /* Log lines, read back from a file in the place of standard error. */
 
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -160,6 +164,125 @@ test_fatal(void)
 	    "and says why");
 }
 
+/* How often a text stands in what was captured. */
+static int
+times(const char *text)
+{
+	const char	*p = line;
+	int		 n = 0;
+
+	for (; (p = strstr(p, text)) != NULL; p += strlen(text))
+		n++;
+	return n;
+}
+
+static void
+test_limits(void)
+{
+	int	 i;
+
+	log_set_rate(3);
+	for (i = 0; i < 10; i++)
+		log_limited(LOG_TOKEN, LOG_LEVEL_INFO, "msg=bad i=%d", i);
+	log_limited(LOG_CLOSE, LOG_LEVEL_INFO, "msg=bye");
+	captured();
+	ok(times("msg=bad") == 3 && times("msg=bye") == 1,
+	    "each kind has its lines of a second");
+	ok(times("kind=token log_rate=3") == 1, "the limit is said once");
+	log_tick();
+	log_limited(LOG_TOKEN, LOG_LEVEL_INFO, "msg=again");
+	ok(times("left out\" kind=token count=") == 0,
+	    "a kind that was over its limit just now is not done");
+	log_tick();
+	captured();
+	ok(times("msg=again") == 1 && times("kind=token count=7") == 1,
+	    "a second without any says how many were left out");
+	log_tick();
+	ok(captured()[0] == '\0', "once");
+	log_limited(LOG_TOKEN, LOG_LEVEL_DEBUG, "msg=hidden");
+	ok(captured()[0] == '\0', "the level counts too");
+	log_set_rate(0);
+}
+
+/* Write until lines are dropped, then read everything: what came? */
+static void
+stall(int out, int in, const char *what)
+{
+	int		 saved = dup(STDERR_FILENO), i;
+	struct pollfd	 pfd = { in, POLLIN, 0 };
+	int64_t		 before = log_dropped(), lost;
+	char		 want[80];
+	static char	 all[4 << 20];
+	ssize_t		 n;
+	size_t		 len = 0;
+
+	dup2(out, STDERR_FILENO);
+	log_open();
+	alarm(30);		/* a write that waits is a failure */
+	for (i = 0; i < 20000 && log_dropped() < before + 3; i++)
+		log_info("msg=%d text=%0*d", i, 300, 7);
+	alarm(0);
+	lost = log_dropped() - before;
+	ok(lost == 3, "%s that nobody reads drops lines and goes on", what);
+	for (i = 0; i < 2; i++) {
+		while (poll(&pfd, 1, 0) == 1 && len < sizeof(all) - 1 &&
+		    (n = read(in, all + len, sizeof(all) - 1 - len)) > 0)
+			len += (size_t)n;
+		log_info("msg=after");
+	}
+	while (poll(&pfd, 1, 0) == 1 && len < sizeof(all) - 1 &&
+	    (n = read(in, all + len, sizeof(all) - 1 - len)) > 0)
+		len += (size_t)n;
+	all[len] = '\0';
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	log_open();
+	snprintf(want, sizeof(want), "dropped\" count=%d why=", (int)lost);
+	ok(strstr(all, want) != NULL && strstr(all, "msg=after\n") >
+	    strstr(all, want), "%s: the gap is said before the next line",
+	    what);
+}
+
+static void
+test_stall(void)
+{
+	int	 p[2];
+
+	if (pipe(p) == -1)
+		abort();
+	stall(p[1], p[0], "a pipe");
+	ok((fcntl(p[1], F_GETFL) & O_NONBLOCK) == 0,
+	    "the pipe of others stays as it was");
+	close(p[0]);
+	close(p[1]);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, p) == -1)
+		abort();
+	stall(p[1], p[0], "a socket");
+	close(p[0]);
+	close(p[1]);
+}
+
+static void
+test_journal(void)
+{
+	struct stat	 st;
+	char		 name[64];
+
+	fstat(STDERR_FILENO, &st);
+	snprintf(name, sizeof(name), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", name, 1);
+	log_open();
+	log_warn("msg=a");
+	ok(strcmp(captured(), "<4>level=warning msg=a\n") == 0,
+	    "journald gets a priority, and no time");
+	setenv("JOURNAL_STREAM", "1:2", 1);
+	log_open();
+	log_warn("msg=a");
+	ok(time_ok(captured()), "somebody else's journal is none");
+	unsetenv("JOURNAL_STREAM");
+}
+
 int
 main(void)
 {
@@ -171,6 +294,9 @@ main(void)
 	test_forgery();
 	test_errno();
 	test_quote();
+	test_limits();
+	test_stall();
+	test_journal();
 	test_fatal();
 	return tap_done();
 }

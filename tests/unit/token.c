@@ -185,11 +185,15 @@ jwk_public(EVP_PKEY *key)
 	return jwk;
 }
 
-/* Keys for a configuration file of this text; NULL with err. */
+/* Keys for a configuration file of this text, which has no leeway unless it
+ * says so; NULL with err. */
 static struct token_keys *
 keys_load(const char *conf)
 {
-	char			*path = file_make("conf", conf);
+	char			*text = xasprintf("%s%s", conf,
+				    strstr(conf, "jwt_leeway") == NULL ?
+				    "\njwt_leeway = 0s\n" : "");
+	char			*path = file_make("conf", text);
 	struct config		*cfg = config_load(path, err, sizeof(err));
 	struct token_keys	*keys;
 
@@ -201,6 +205,7 @@ keys_load(const char *conf)
 	keys = token_keys_load(cfg, err, sizeof(err));
 	config_free(cfg);
 	free(path);
+	free(text);
 	return keys;
 }
 
@@ -870,6 +875,7 @@ dir_remove(void)
 int
 main(void)
 {
+	clearenv();
 	if (mkdtemp(dir) == NULL)
 		return 1;
 	rsa = EVP_RSA_gen(2048);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef MOVE_H
+#define MOVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "db/pg.h"
+
+/*
+ * The move: one statement takes rows from pgpush.outbox to pgpush.log and
+ * returns them.  Only the leader moves.
+ */
+
+struct config;
+struct move;
+
+/* cfg outlives it. */
+struct move	*move_new(const struct config *cfg);
+void		 move_free(struct move *m);
+
+/* The next move looks at all of the outbox: another connection, or a belt. */
+void		 move_forget(struct move *m);
+/* Another connection: forget, and begin with small moves. */
+void		 move_restart(struct move *m);
+
+/* What a move has done. */
+struct moved {
+	bool	found;		/* rows were moved */
+	bool	full;		/* as many as a move takes: there are more */
+	bool	is_bulk;	/* and none of them are in the answer */
+	bool	has_due;	/* an event is held, and is due */
+	int64_t	due_ms;		/* in so many milliseconds; negative: ago */
+};
+#define MOVE_COLUMN	2	/* where rows of the log begin in the answer */
+
+/* As pg_send.  After a full move the next ones take ten times as many rows and
+ * return none: they are read from the log. */
+int		 move_send(struct move *m, struct pg *pg, pg_done done,
+		    void *arg);
+/* Its answer, which was not an error. */
+struct moved	 move_done(struct move *m, const struct pg_result *res);
+
+#endif

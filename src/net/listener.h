@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LISTENER_H
+#define LISTENER_H
+
+#include <sys/socket.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Listening sockets.  All of them pause together for a second when the process
+ * runs out of descriptors, which is logged once.
+ */
+
+struct event_base;
+struct sock;
+
+/* A connection came; the callback owns it.  peer is valid only in there. */
+typedef void	 listener_accept(struct sock *s, const struct sockaddr *peer);
+/* How many descriptors connections have at present. */
+typedef size_t	 listener_count(void);
+
+/*
+ * Prepare the module.  Connections are accepted as long as count says fewer
+ * than max: the rest of the descriptors is for the process itself.
+ */
+void	 listener_init(struct event_base *base, listener_accept *accept,
+	    listener_count *count, size_t max);
+
+/*
+ * Listen on an address as addr_parse takes it; with reuse_port together with
+ * other processes of the same user, over which the kernel then spreads
+ * connections.  Returns 0, or -1 with errno set.
+ */
+int	 listener_add(const char *address, bool reuse_port)
+    __attribute__((warn_unused_result));
+
+/* Stop listening; also at the end. */
+void	 listener_stop(void);
+
+#endif
