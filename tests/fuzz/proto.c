@@ -20,9 +20,9 @@
 
 /* A JSON value of any kind, as text. */
 static void
-value_check(const char *text)
+value_check(const char *text, size_t flags)
 {
-	json_t	*j = json_loads(text, JSON_DECODE_ANY, NULL);
+	json_t	*j = json_loads(text, JSON_DECODE_ANY | flags, NULL);
 
 	must(j != NULL);
 	json_decref(j);
@@ -40,8 +40,9 @@ frame_check(struct frame *f)
 	must(f->len > 2 && f->data[0] == (0x80 | WS_TEXT));
 	header = f->data[1] < 126 ? 2 : f->data[1] == 126 ? 4 : 10;
 	must(f->len > header && ws_header_size(f->len - header) == header);
-	j = json_loadb((const char *)f->data + header, f->len - header, 0,
-	    NULL);
+	/* A ref may hold a NUL: it goes back as it came. */
+	j = json_loadb((const char *)f->data + header, f->len - header,
+	    JSON_ALLOW_NUL, NULL);
 	must(json_is_object(j));
 	json_decref(j);
 	frame_unref(f);
@@ -59,8 +60,9 @@ command_check(const struct command *cmd)
 
 	must(cmd->ref != NULL && cmd->data != NULL && cmd->since >= -1);
 	must((cmd->type == COMMAND_BAD) == (cmd->wrong != NULL));
-	value_check(cmd->ref);
-	value_check(cmd->data);
+	value_check(cmd->ref, JSON_ALLOW_NUL);
+	/* PostgreSQL's jsonb holds no NUL: such data is refused. */
+	value_check(cmd->data, cmd->type == COMMAND_BAD ? JSON_ALLOW_NUL : 0);
 	if (cmd->type == COMMAND_JOIN)
 		must(cmd->room != NULL && strlen(cmd->room) <= ROOM_NAME_MAX);
 	if (cmd->room != NULL) {
@@ -86,7 +88,7 @@ signal_check(const struct signal *sig)
 	must(sig->nrooms > 0 && sig->event != NULL);
 	for (i = 0; i < sig->nrooms; i++)
 		must(sig->rooms[i] != NULL);
-	value_check(sig->data);
+	value_check(sig->data, 0);
 	frame_check(proto_dialect.emit(sig->event, sig->data));
 }
 
@@ -95,7 +97,7 @@ answer_check(const struct answer *a)
 {
 	size_t	 i;
 
-	value_check(a->reply);
+	value_check(a->reply, 0);
 	frame_check(proto_dialect.reply_send("1", a->reply));
 	for (i = 0; i < a->nemits; i++)
 		frame_check(proto_dialect.emit(a->emits[i].event,
