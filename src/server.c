@@ -73,6 +73,7 @@ static void
 open_healthz(struct conn *c, const struct http_request *req)
 {
 	(void)req;
+	conn_hush(c);
 	conn_respond(c, 200, NULL, "text/plain", "ok");
 }
 
@@ -80,6 +81,7 @@ static void
 open_readyz(struct conn *c, const struct http_request *req)
 {
 	(void)req;
+	conn_hush(c);
 	if (is_ready())
 		conn_respond(c, 200, NULL, "text/plain", "ready");
 	else

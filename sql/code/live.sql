@@ -14,13 +14,18 @@ BEGIN
       SELECT p.user_id FROM pgpush.presence p WHERE p.online;
     RETURN NULL;
   END IF;
-  IF TG_OP <> 'DELETE' THEN
+  IF TG_OP = 'INSERT' THEN
     INSERT INTO pgpush.presence_todo
       SELECT DISTINCT user_id FROM pgpush_new WHERE user_id IS NOT NULL;
-  END IF;
-  IF TG_OP <> 'INSERT' THEN
+  ELSIF TG_OP = 'DELETE' THEN
     INSERT INTO pgpush.presence_todo
       SELECT DISTINCT user_id FROM pgpush_old WHERE user_id IS NOT NULL;
+  ELSE                                   -- most updates change rooms alone
+    INSERT INTO pgpush.presence_todo
+      SELECT DISTINCT u.user_id
+        FROM pgpush_old o JOIN pgpush_new n USING (session),
+          LATERAL (VALUES (o.user_id), (n.user_id)) AS u (user_id)
+        WHERE o.user_id IS DISTINCT FROM n.user_id AND u.user_id IS NOT NULL;
   END IF;
   RETURN NULL;
 END $$;
@@ -80,38 +85,46 @@ COMMENT ON FUNCTION pgpush.node_gone(text) IS
   'For a daemon that ends: forgets it and its connections';
 
 CREATE OR REPLACE FUNCTION pgpush.sessions_write(node text, opened jsonb, closed text[],
-  fresh boolean) RETURNS void
+  fresh boolean, changed jsonb DEFAULT '[]') RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  changed boolean := false;
+  rings boolean := false;
 BEGIN
   IF fresh THEN
     INSERT INTO pgpush.nodes (node) VALUES (sessions_write.node)
       ON CONFLICT DO NOTHING;
     DELETE FROM pgpush.connections c WHERE c.node = sessions_write.node;
-    changed := FOUND;
+    rings := FOUND;
   END IF;
-  INSERT INTO pgpush.connections AS c (session, node, user_id, address, since)
+  INSERT INTO pgpush.connections AS c (session, node, user_id, address, dialect,
+    rooms, since)
   SELECT DISTINCT ON (o.j ->> 'session') o.j ->> 'session',
     sessions_write.node, o.j ->> 'user', o.j ->> 'address',
+    coalesce(o.j ->> 'dialect', ''),
+    ARRAY(SELECT jsonb_array_elements_text(o.j -> 'rooms')),
     coalesce((o.j ->> 'since')::timestamptz, clock_timestamp())
   FROM jsonb_array_elements(coalesce(opened, '[]')) WITH ORDINALITY AS o (j, i)
   ORDER BY o.j ->> 'session', o.i DESC
   ON CONFLICT (session) DO UPDATE SET node = excluded.node,
     user_id = excluded.user_id, address = excluded.address,
+    dialect = excluded.dialect, rooms = excluded.rooms,
     since = excluded.since;
-  changed := changed OR FOUND;
+  rings := rings OR FOUND;
+  UPDATE pgpush.connections c
+    SET rooms = ARRAY(SELECT jsonb_array_elements_text(o.j -> 'rooms'))
+    FROM jsonb_array_elements(coalesce(changed, '[]')) AS o (j)
+    WHERE c.session = o.j ->> 'session' AND c.node = sessions_write.node;
   -- After the opened ones: a session may be in both.  One that has gone on at
   -- another node is no longer ours to end.
   DELETE FROM pgpush.connections c
     WHERE c.session = ANY (closed) AND c.node = sessions_write.node;
-  changed := changed OR FOUND;
-  IF changed THEN
+  rings := rings OR FOUND;
+  IF rings THEN
     PERFORM pgpush.presence_ring(sessions_write.node);
   END IF;
 END $$;
-COMMENT ON FUNCTION pgpush.sessions_write(text, jsonb, text[], boolean) IS
-  'For a daemon: sessions that were opened, [{"session","user","address","since"}], and closed. fresh: opened are all that it has';
+COMMENT ON FUNCTION pgpush.sessions_write(text, jsonb, text[], boolean, jsonb) IS
+  'For a daemon: sessions that were opened, [{"session","user","address","dialect","rooms","since"}], closed, and changed, [{"session","rooms"}]. fresh: opened are all that it has';
 
 CREATE OR REPLACE FUNCTION pgpush.nodes_forget() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -250,11 +263,11 @@ REVOKE ALL ON pgpush.nodes, pgpush.connections, pgpush.presence,
 REVOKE ALL ON FUNCTION
   pgpush.connections_changed(), pgpush.presence_ring(text),
   pgpush.node_stamp(text, boolean, int, int[], text), pgpush.node_gone(text),
-  pgpush.sessions_write(text, jsonb, text[], boolean), pgpush.nodes_forget(),
+  pgpush.sessions_write(text, jsonb, text[], boolean, jsonb), pgpush.nodes_forget(),
   pgpush.presence_sync(interval), pgpush.backends_end(text) FROM PUBLIC;
 GRANT SELECT ON pgpush.nodes, pgpush.connections, pgpush.presence
   TO pgpush_admin, pgpush_daemon;
 GRANT EXECUTE ON FUNCTION
   pgpush.node_stamp(text, boolean, int, int[], text), pgpush.node_gone(text),
-  pgpush.sessions_write(text, jsonb, text[], boolean),
+  pgpush.sessions_write(text, jsonb, text[], boolean, jsonb),
   pgpush.presence_sync(interval), pgpush.backends_end(text) TO pgpush_daemon;

@@ -34,6 +34,8 @@ CREATE UNLOGGED TABLE pgpush.connections (
   node    text        NOT NULL,
   user_id text,
   address text,
+  dialect text        NOT NULL DEFAULT '',
+  rooms   text[]      NOT NULL DEFAULT '{}',
   since   timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (
   autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 1000,
@@ -42,7 +44,11 @@ CREATE UNLOGGED TABLE pgpush.connections (
 CREATE INDEX connections_node ON pgpush.connections (node);
 CREATE INDEX connections_user ON pgpush.connections (user_id);
 COMMENT ON TABLE pgpush.connections IS
-  'The sessions that are connected now, written by their daemons';
+  'The sessions that are connected now, written by their daemons within a moment of each change';
+COMMENT ON COLUMN pgpush.connections.dialect IS
+  'What it speaks: native, sse or socketio';
+COMMENT ON COLUMN pgpush.connections.rooms IS
+  'The rooms it is in';
 
 CREATE UNLOGGED TABLE pgpush.presence (
   user_id   text        PRIMARY KEY,

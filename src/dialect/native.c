@@ -5,11 +5,9 @@
  * the session ends with it.
  */
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "dialect/endpoint.h"
 #include "dialect/native.h"
 #include "dialect/proto.h"
@@ -53,7 +51,7 @@ on_drained(struct conn *c)
 static void
 on_closed(struct conn *c, int code)
 {
-	log_debug("conn=%" PRIu64 " msg=closed code=%d", conn_id(c), code);
+	(void)code;
 	admit_leave();
 	client_lost(conn_owner(c));
 }
@@ -84,7 +82,8 @@ open_session(struct conn *c, const struct http_request *req)
 static void
 open_websocket(struct conn *c, const struct http_request *req)
 {
-	int	status = ws_handshake_check(req);
+	int		 status = ws_handshake_check(req);
+	const char	*why;
 
 	if (status != 0) {
 		conn_respond(c, status, status == 426 ?
@@ -92,9 +91,9 @@ open_websocket(struct conn *c, const struct http_request *req)
 		    NULL, "text/plain", http_reason(status));
 		return;
 	}
-	if (admit_refusal() != NULL) {
+	if ((why = admit_refusal()) != NULL) {
 		conn_respond(c, 503, "Retry-After: 5\r\n", "text/plain",
-		    admit_refusal());
+		    why);
 		return;
 	}
 	conn_upgrade(c, req, http_header_has(req, "Sec-WebSocket-Protocol",

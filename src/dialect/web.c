@@ -130,9 +130,11 @@ open_events(struct conn *c, const struct http_request *req)
 {
 	char		*token, *rooms, epoch[EPOCH_MAX];
 	int64_t		 since = request_position(req, epoch, sizeof(epoch));
+	const char	*why;
 	struct session	*s;
 
-	if (admit_refusal() != NULL) {
+	if ((why = admit_refusal()) != NULL) {
+		conn_refused(c, 503, why);
 		sse_later(c, RETRY_MS);
 		return;
 	}
@@ -234,10 +236,11 @@ static void
 open_send(struct conn *c, const struct http_request *req)
 {
 	struct command	 cmd;
+	const char	*why;
 	char		*token;
 
-	if (admit_refusal() != NULL) {
-		request_refuse(c, 503, "unavailable", admit_refusal());
+	if ((why = admit_refusal()) != NULL) {
+		request_refuse(c, 503, "unavailable", why);
 		return;
 	}
 	/* A form of another page cannot have this type. */

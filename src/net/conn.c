@@ -29,6 +29,7 @@
 #include "base/xmalloc.h"
 #include "net/conn.h"
 #include "net/frame.h"
+#include "net/netlog.h"
 #include "net/outq.h"
 #include "net/sock.h"
 #include "net/ws.h"
@@ -97,6 +98,9 @@ struct conn {
 	size_t			  body_len;
 	struct wsread		  reader;
 
+	bool			  is_quiet;	/* the log need not know, or
+						 * knows already */
+	char			 *user;		/* owned; for the log, or NULL */
 	char			  peer[ADDR_MAX];
 };
 
@@ -137,11 +141,27 @@ conn_arm(struct conn *c)
 		    c->want_write);
 }
 
+/* Say once how it ended. */
 static void
-conn_tell_closed(struct conn *c, int code)
+conn_log_end(struct conn *c, int code, const char *why)
+{
+	struct netlog	who = { c->id, c->peer, c->user };
+
+	if (c->is_quiet)
+		return;
+	c->is_quiet = true;
+	if (c->state == CONN_HANDSHAKE || c->state == CONN_REQUEST)
+		netlog_mute(&who, strcmp(why, "peer hung up") == 0, why);
+	else
+		netlog_closed(&who, code, why);
+}
+
+static void
+conn_tell_closed(struct conn *c, int code, const char *why)
 {
 	const struct conn_ops	*ops = c->ops;
 
+	conn_log_end(c, code, why);
 	c->ops = NULL;
 	if (ops != NULL && ops->closed != NULL)
 		ops->closed(c, code);
@@ -153,7 +173,7 @@ conn_drop(struct conn *c, int code, const char *why)
 {
 	if (c->state == CONN_DEAD)
 		return;
-	conn_tell_closed(c, code);
+	conn_tell_closed(c, code, why);
 	conn_set_state(c, CONN_DEAD, why);
 	(void)evtimer_del(&c->timer);
 	sock_free(c->sock);
@@ -183,6 +203,7 @@ conn_free(struct conn *c)
 	free(c->in);
 	free(c->body);
 	free(c->headers);
+	free(c->user);
 	free(c);
 }
 
@@ -351,7 +372,7 @@ conn_begin_close(struct conn *c, enum conn_state state, int code,
 	conn_set_state(c, state, reason);
 	conn_arm(c);
 	clock_start(&c->timer, c->limits->close_timeout_ms);
-	conn_tell_closed(c, code);
+	conn_tell_closed(c, code, reason);
 }
 
 /* A stream ends with what is queued. */
@@ -362,7 +383,7 @@ conn_end_stream(struct conn *c, int code, const char *reason)
 	clock_start(&c->timer, c->limits->close_timeout_ms);
 	conn_mark_dirty(c, DUE_NOW);
 	conn_arm(c);
-	conn_tell_closed(c, code);
+	conn_tell_closed(c, code, reason);
 }
 
 /* The peer broke the protocol: nothing it sends can be trusted any more. */
@@ -724,6 +745,9 @@ conn_answer(struct conn *c, int status, const char *headers,
 	free(length);
 	if (!empty && len > 0)
 		conn_send_bytes(c, body, len);
+	if (status >= 400)
+		conn_refused(c, status, http_reason(status));
+	c->is_quiet = true;
 	/* Whoever answers at once need not be told of the end. */
 	if (c->state != CONN_WAITING)
 		c->ops = NULL;
@@ -732,11 +756,36 @@ conn_answer(struct conn *c, int status, const char *headers,
 }
 
 void
+conn_refused(struct conn *c, int status, const char *why)
+{
+	struct netlog	who = { c->id, c->peer, c->user };
+
+	if (!c->is_quiet)
+		netlog_refused(&who, status, why);
+	c->is_quiet = true;
+}
+
+void
+conn_hush(struct conn *c)
+{
+	c->is_quiet = true;
+}
+
+void
+conn_set_user(struct conn *c, const char *user)
+{
+	free(c->user);
+	c->user = xstrdup(user);
+}
+
+void
 conn_respond(struct conn *c, int status, const char *headers,
     const char *type, const char *body)
 {
 	char	*line = xasprintf("%s\n", body);
 
+	if (status >= 400 && strcmp(type, "text/plain") == 0)
+		conn_refused(c, status, body);
 	conn_answer(c, status, headers, type, line, strlen(line));
 	free(line);
 }

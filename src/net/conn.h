@@ -95,6 +95,14 @@ uint64_t conn_id(const struct conn *c);
 /* The peer's address as addr_name gives it. */
 void	 conn_peer(const struct conn *c, char out[ADDR_MAX]);
 
+/* For the log: whose it is. */
+void	 conn_set_user(struct conn *c, const char *user);
+/* Say in the log that a request is turned away, and why.  conn_respond says it
+ * for each status from 400 on, with less of a reason, unless this was called. */
+void	 conn_refused(struct conn *c, int status, const char *why);
+/* Nothing of this connection is worth a line: it only asks how we are. */
+void	 conn_hush(struct conn *c);
+
 /* Header lines for every answer on this connection, each ended by CR LF. */
 void	 conn_set_headers(struct conn *c, const char *headers);
 

@@ -90,6 +90,7 @@ request_refuse(struct conn *c, int status, const char *code,
 {
 	struct text	t = { NULL, 0, 0 };
 
+	conn_refused(c, status, message);
 	text_add(&t, "{\"error\":{\"code\":");
 	text_add_string(&t, code);
 	text_add(&t, ",\"message\":");

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/stats.h"
 #include "push/admit.h"
 
 static int64_t	nclients;
@@ -24,9 +25,14 @@ admit_init(int64_t max)
 const char *
 admit_refusal(void)
 {
-	if (stopped)
+	if (stopped) {
+		stats_add_to(STAT_REFUSED, REFUSED_DRAINING, 1);
 		return "restarting";
-	return nclients >= max_clients ? "too many connections" : NULL;
+	}
+	if (nclients < max_clients)
+		return NULL;
+	stats_add_to(STAT_REFUSED, REFUSED_CONNECTIONS, 1);
+	return "too many connections";
 }
 
 void

@@ -31,6 +31,7 @@
 #include "push/presence.h"
 #include "push/rights.h"
 #include "push/room.h"
+#include "push/refusal.h"
 #include "push/session.h"
 #include "base/stats.h"
 #include "base/token.h"
@@ -120,6 +121,7 @@ static void
 refuse(struct session *s, const char *ref, const char *code,
     const char *message)
 {
+	refusal_log(s, code);
 	session_send(s, session_dialect(s)->error(ref, code, message));
 }
 
@@ -290,7 +292,8 @@ welcome(struct session *s, char **rooms, size_t n, int64_t since,
 	if (w.resets && d->merged)
 		session_send(s, d->at(member_at(s)));
 	free(members);
-	presence_opened(s);
+	refusal_welcome(s, (unsigned int)n);
+	session_changed(s);
 	alive_begin(&cl->alive);
 	client_tick(s);
 }
@@ -428,6 +431,8 @@ client_authenticate(struct session *s, const char *token, size_t len,
 		return;
 	}
 	session_identify(s, t.user, t.claims, t.exp);
+	if (session_conn(s) != NULL)
+		conn_set_user(session_conn(s), t.user);
 	token_free(&t);
 	client_of(s)->state = CLIENT_GREETING;
 	request_greet(request_new(s, REQUEST_GREET, cmd));

@@ -3,8 +3,9 @@
 #define PRESENCE_H
 
 /*
- * Tells the database which sessions this daemon has, in batches: the rows of
- * pgpush.connections, from which the leader computes who is online.
+ * Tells the database which sessions this daemon has and the rooms they are in,
+ * in batches: the rows of pgpush.connections, from which the leader computes
+ * who is online.
  */
 
 struct event_base;
@@ -17,8 +18,7 @@ void	 presence_init(struct event_base *base, struct pg *query,
 	    const char *node);
 void	 presence_exit(void);
 
-void	 presence_opened(struct session *s);
-/* After presence_opened; before session_end. */
+/* Before session_end.  What opens or changes is found by session_changed. */
 void	 presence_closed(struct session *s);
 /* Say everything again: the connection is new, or the rows are gone. */
 void	 presence_renew(void);

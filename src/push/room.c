@@ -75,6 +75,7 @@ room_join(const char *name, struct session *s, int64_t last, int64_t newest)
 	stats_add(STAT_MEMBERS, 1);
 	LIST_INSERT_HEAD(&m->room->members, m, by_room);
 	LIST_INSERT_HEAD(session_members(s), m, by_session);
+	session_changed(s);
 	return m;
 }
 
@@ -83,6 +84,7 @@ room_leave(struct member *m)
 {
 	struct room	*r = m->room;
 
+	session_changed(m->session);
 	LIST_REMOVE(m, by_session);
 	LIST_REMOVE(m, by_room);
 	r->nmembers--;

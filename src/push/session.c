@@ -41,6 +41,7 @@ struct piece {
 
 struct session {
 	TAILQ_ENTRY(session)	 entry;		/* on sessions if listed */
+	TAILQ_ENTRY(session)	 by_change;	/* on changes if changed */
 	struct link		 by_id;		/* the same */
 	struct link		 by_user;
 	struct session_members	 members;
@@ -64,10 +65,14 @@ struct session {
 	bool			 listed;
 	bool			 ended;
 	bool			 full;		/* of output that waits */
+	bool			 changed;	/* its row is out of date */
+	bool			 stored;	/* it has a row */
 	char			 id[SESSION_ID_LEN + 1];
 };
 
 struct session_list	sessions = TAILQ_HEAD_INITIALIZER(sessions);
+static struct session_list	changes = TAILQ_HEAD_INITIALIZER(changes);
+static void		(*on_changed)(void);
 static struct table	ids;
 static struct table	users;
 static struct event_base		*loop;
@@ -238,6 +243,9 @@ session_silent_ms(const struct session *s)
 void
 session_end(struct session *s)
 {
+	if (s->changed)
+		TAILQ_REMOVE(&changes, s, by_change);
+	s->changed = false;
 	if (s->listed) {
 		TAILQ_REMOVE(&sessions, s, entry);
 		table_remove(&ids, &s->by_id);
@@ -250,6 +258,51 @@ session_end(struct session *s)
 	if (s->timer != NULL)
 		event_free(s->timer);
 	s->timer = NULL;
+}
+
+/* Its row in the database */
+
+void
+session_on_changed(void (*hook)(void))
+{
+	on_changed = hook;
+}
+
+void
+session_changed(struct session *s)
+{
+	bool	first = TAILQ_EMPTY(&changes);
+
+	if (s->changed || !s->listed)
+		return;
+	s->changed = true;
+	TAILQ_INSERT_TAIL(&changes, s, by_change);
+	if (first && on_changed != NULL)
+		on_changed();
+}
+
+struct session *
+session_take_changed(void)
+{
+	struct session	*s = TAILQ_FIRST(&changes);
+
+	if (s != NULL) {
+		TAILQ_REMOVE(&changes, s, by_change);
+		s->changed = false;
+	}
+	return s;
+}
+
+bool
+session_is_stored(const struct session *s)
+{
+	return s->stored;
+}
+
+void
+session_set_stored(struct session *s, bool stored)
+{
+	s->stored = stored;
 }
 
 bool

@@ -171,6 +171,19 @@ void		 session_set_catchup(struct session *s, struct catchup *c);
 struct session_members *
 		 session_members(struct session *s);
 
+/*
+ * What the database knows of it is out of date: its rooms have changed, say.
+ * The hook is called when the first session is marked; session_take_changed
+ * gives the marked ones, the oldest mark first, and unmarks each.  A session
+ * that is not on the list of all is never marked.
+ */
+void		 session_changed(struct session *s);
+void		 session_on_changed(void (*hook)(void));
+struct session	*session_take_changed(void);
+/* Whether it has a row in the database; the writer of the rows says so. */
+bool		 session_is_stored(const struct session *s);
+void		 session_set_stored(struct session *s, bool stored);
+
 /* End it: its connection as its dialect does, or at once if it has none. */
 void		 session_close(struct session *s, int code,
 		    const char *reason);

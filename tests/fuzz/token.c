@@ -61,6 +61,7 @@ keys_load(void)
 
 	clearenv();
 	setenv("PGPUSH_JWT_SECRET", SECRET, 1);
+	setenv("PGPUSH_JWT_LEEWAY", "0s", 1);
 	must((cfg = config_load(NULL, err, sizeof(err))) != NULL);
 	must((keys = token_keys_load(cfg, err, sizeof(err))) != NULL);
 	config_free(cfg);

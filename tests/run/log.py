@@ -103,6 +103,55 @@ def life(w):
 
 
 @case
+def one_life(w):
+    """one connection's life can be followed by its number, at level info"""
+    world = World("app", log_level="info")
+    c = world.client("ann", ["open:life"])
+    c.refused("forbidden", type="join", room="secret:life")
+    c.refused("not_found", type="send", event="nosuch", data={})
+    c.goodbye()
+    wait_for(lambda: lines(world, "msg=closed"), "the end in the log")
+    ours = lines(world, "user=\"ann\"")
+    number = re.search(r"conn=(\d+) ", ours[0]).group(0)
+    for words in (["msg=welcome"], ["command refused", "forbidden"],
+            ["command refused", "not_found"], ["msg=closed", "code=1000"]):
+        found = lines(world, number, "peer=127.0.0.1:", "user=\"ann\"",
+            *words)
+        same(len(found), 1, "lines with %s in %s" % (words, ours))
+    same(world.close(), [], "end of the daemon")
+
+
+@case
+def refusals(w):
+    """everybody who is turned away has a line with address and reason"""
+    world = World("app", log_level="info", log_rate=0, max_connections=1,
+        auth_timeout="500ms", origins="https://good.example")
+    c = world.client("ann")
+    for i in range(100):
+        same(world.get("/events?room=open:x&token=x").status, 200, "status")
+    same(world.get("/ws").status, 426, "status of a request without upgrade")
+    same(world.get("/nothing").status, 404, "status of no path")
+    same(world.get("/send").status, 405, "status of a GET for POST")
+    same(world.get("/events", headers={"Origin": "https://bad.example"}
+        ).status, 403, "status of another origin")
+    world.drop(c)
+    wait_for(lambda: lines(world, "why=\"peer hung up\"", "user=\"ann\""),
+        "the end of a cut connection")
+    d = world.open(headers={"Origin": "https://bad.example"})
+    d.closes(4403)
+    world.drop(d)
+    e = world.open()
+    e.closes(4408)
+    for n, words in ((100, ["status=503", "too many connections"]),
+            (1, ["status=426"]), (1, ["status=404"]), (1, ["status=405"]),
+            (1, ["status=403", "origin not allowed"]),
+            (1, ["code=4403", "origin not allowed"]), (1, ["code=4408"])):
+        same(len(lines(world, "conn=", "peer=127.0.0.1:", *words)), n,
+            "lines with %s" % words)
+    same(world.close(), [], "end of the daemon")
+
+
+@case
 def planted(w):
     """no token, secret, password or message gets into the log, at any level"""
     text = "planted-message-6b1f"
