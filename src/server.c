@@ -30,6 +30,7 @@
 #include "net/request.h"
 #include "net/route.h"
 #include "push/admit.h"
+#include "push/arrival.h"
 #include "push/client.h"
 #include "push/handler.h"
 #include "push/hub.h"
@@ -266,11 +267,19 @@ on_stamp(void *arg, struct feed_stamp *stamp)
 	text_add(&pids, ",");
 	text_add_number(&pids, member_backend());
 	rule_backends(&pids);
+	arrival_backends(&pids);
 	handler_backends(&pids);
 	text_add(&pids, "}");
 	(void)snprintf(stamp->backends, sizeof(stamp->backends), "%s",
 	    pids.buf);
 	free(pids.buf);
+}
+
+static void
+on_present(void *arg)
+{
+	(void)arg;
+	arrival_look();
 }
 
 static void
@@ -281,7 +290,7 @@ on_unknown(void *arg)
 }
 
 static const struct feed_ops feed_ops = { on_entry, on_complete, on_notify,
-	on_missed, on_ready, on_stamp, on_unknown };
+	on_missed, on_ready, on_stamp, on_present, on_unknown };
 static const struct hub_ops hub_ops = { client_revoked, client_kicked,
 	client_config };
 
@@ -401,6 +410,7 @@ server_exit(void)
 	listener_stop(NULL);
 	conn_exit();
 	client_exit();
+	arrival_exit();
 	feed_free(feed);
 	pg_free(query);
 	handler_exit();
@@ -467,6 +477,7 @@ start_modules(const struct token_keys *keys)
 	member_init(loop, cfg, feed);
 	hub_init(cfg, &hub_ops);
 	rule_init(loop, cfg, feed, query);
+	arrival_init(loop, cfg, feed, query);
 	handler_init(loop, cfg, feed, query, client_loaded);
 	presence_init(loop, query, node);
 	client_init(loop, cfg, feed, keys);
@@ -510,7 +521,7 @@ server_start(struct event_base *base, const struct config *config,
 	loop = base;
 	listener_init(loop, conn_count, descriptors_but(OWN_FDS));
 	admit_init(cfg->max_connections > 0 ? cfg->max_connections :
-	    (int64_t)descriptors_but(SPARE_FDS));
+	    (int64_t)descriptors_but(SPARE_FDS), cfg->max_per_address);
 	set_limits();
 	drain_timer = clock_new(loop, on_drain_timer, NULL);
 	watch_timer = clock_new(loop, on_watch_timer, NULL);

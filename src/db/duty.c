@@ -39,8 +39,6 @@ static const struct pg_stmt ring_stmt = { "ring",
 	"SELECT pg_notify('pgpush_log', $1)", 1 };
 static const struct pg_stmt release_stmt = { "release",
 	"SELECT " MS_UNTIL("pgpush.release_due(200)"), 0 };
-static const struct pg_stmt presence_stmt = { "presence",
-	"SELECT " MS_UNTIL("pgpush.presence_sync($1::interval)"), 1 };
 static const struct pg_stmt purge_stmt = { "purge",
 	"SELECT pgpush.purge($1::interval, $2::int)", 2 };
 
@@ -82,18 +80,6 @@ int
 duty_release(struct pg *pg, pg_done done, void *arg)
 {
 	return pg_send(pg, &release_stmt, NULL, done, arg);
-}
-
-int
-duty_presence(struct pg *pg, int64_t grace_ms, pg_done done, void *arg)
-{
-	char		*grace = xasprintf("%" PRId64 " ms", grace_ms);
-	const char	*params[] = { grace };
-	int		 r;
-
-	r = pg_send(pg, &presence_stmt, params, done, arg);
-	free(grace);
-	return r;
 }
 
 bool

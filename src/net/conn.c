@@ -425,6 +425,8 @@ conn_control(struct conn *c, const struct ws_event *ev)
 {
 	switch (ev->opcode) {
 	case WS_PING:
+		if (c->ops != NULL && c->ops->pinged != NULL)
+			c->ops->pinged(c);
 		if (c->state == CONN_OPEN)
 			conn_send_frame(c, WS_PONG, ev->p, ev->len);
 		break;
@@ -589,7 +591,9 @@ conn_read(struct conn *c)
 		    "read failed");
 		return;
 	}
-	c->last_life_ms = clock_ms();
+	/* A stream that is full shows life only by taking what waits. */
+	if (c->state != CONN_STREAM || !c->full)
+		c->last_life_ms = clock_ms();
 	stats_add(STAT_RECEIVED_BYTES, r);
 	if (c->state == CONN_BODY) {
 		conn_body(c, read_buf + have, (size_t)r);
