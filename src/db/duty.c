@@ -17,9 +17,6 @@
 
 #define LOCK(n)	"('pgpush.outbox'::regclass::oid::int, " n ")"
 /* Milliseconds from now; negative: late; NULL: never. */
-#define MS_UNTIL(t)							\
-	"ceil(extract(epoch FROM " t " - clock_timestamp()) * 1000)::bigint"
-
 static const struct pg_stmt stmts[] = {
 	[DUTY_LEAD_TRY] = { "lead_try",
 	    "SELECT pg_try_advisory_lock" LOCK("0"), 0 },
@@ -37,8 +34,6 @@ static const struct pg_stmt stmts[] = {
 };
 static const struct pg_stmt ring_stmt = { "ring",
 	"SELECT pg_notify('pgpush_log', $1)", 1 };
-static const struct pg_stmt release_stmt = { "release",
-	"SELECT " MS_UNTIL("pgpush.release_due(200)"), 0 };
 static const struct pg_stmt purge_stmt = { "purge",
 	"SELECT pgpush.purge($1::interval, $2::int)", 2 };
 
@@ -74,17 +69,4 @@ bool
 duty_purged(const struct pg_result *res)
 {
 	return pg_number(res, 0, 0) >= PURGE_ROWS;
-}
-
-int
-duty_release(struct pg *pg, pg_done done, void *arg)
-{
-	return pg_send(pg, &release_stmt, NULL, done, arg);
-}
-
-bool
-duty_again(const struct pg_result *res, int64_t *ms)
-{
-	*ms = pg_number(res, 0, 0);
-	return pg_value(res, 0, 0) != NULL;
 }
