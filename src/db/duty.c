@@ -16,7 +16,6 @@
 #define PURGE_ROWS	1000	/* some 3 ms in which nothing moves */
 
 #define LOCK(n)	"('pgpush.outbox'::regclass::oid::int, " n ")"
-/* Milliseconds from now; negative: late; NULL: never. */
 static const struct pg_stmt stmts[] = {
 	[DUTY_LEAD_TRY] = { "lead_try",
 	    "SELECT pg_try_advisory_lock" LOCK("0"), 0 },
