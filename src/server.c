@@ -35,6 +35,7 @@
 #include "net/sock.h"
 #include "net/tls.h"
 #include "push/admit.h"
+#include "push/arrival.h"
 #include "push/client.h"
 #include "push/handler.h"
 #include "push/hub.h"
@@ -295,11 +296,19 @@ on_stamp(void *arg, struct feed_stamp *stamp)
 	text_add(&pids, ",");
 	text_add_number(&pids, member_backend());
 	rule_backends(&pids);
+	arrival_backends(&pids);
 	handler_backends(&pids);
 	text_add(&pids, "}");
 	(void)snprintf(stamp->backends, sizeof(stamp->backends), "%s",
 	    pids.buf);
 	free(pids.buf);
+}
+
+static void
+on_present(void *arg)
+{
+	(void)arg;
+	arrival_look();
 }
 
 static void
@@ -324,7 +333,11 @@ on_newest(void *arg, int64_t id, uint64_t asked)
 }
 
 static const struct feed_ops feed_ops = { on_entry, on_complete, on_notify,
+<<<<<<< HEAD
 	on_missed, on_term, on_newest, on_ready, on_stamp, on_unknown };
+=======
+	on_missed, on_ready, on_stamp, on_present, on_unknown };
+>>>>>>> push
 static const struct hub_ops hub_ops = { client_revoked, client_kicked,
 	client_config };
 
@@ -452,6 +465,7 @@ server_exit(void)
 	sock_exit();
 	tls_free(tls);
 	client_exit();
+	arrival_exit();
 	feed_free(feed);
 	pg_free(query);
 	handler_exit();
@@ -519,6 +533,7 @@ start_modules(const struct token_keys *keys)
 	member_init(loop, cfg, feed);
 	hub_init(cfg, &hub_ops);
 	rule_init(loop, cfg, feed, query);
+	arrival_init(loop, cfg, feed, query);
 	handler_init(loop, cfg, feed, query, client_loaded);
 	presence_init(loop, query, node);
 	recovery_init(loop, cfg, query, node);
@@ -581,7 +596,12 @@ server_start(struct event_base *base, const struct config *config,
 	cfg = config;
 	loop = base;
 	listener_init(loop, conn_count, descriptors_but(OWN_FDS));
+<<<<<<< HEAD
 	admit_init(max_clients());
+=======
+	admit_init(cfg->max_connections > 0 ? cfg->max_connections :
+	    (int64_t)descriptors_but(SPARE_FDS), cfg->max_per_address);
+>>>>>>> push
 	set_limits();
 	drain_timer = clock_new(loop, on_drain_timer, NULL);
 	watch_timer = clock_new(loop, on_watch_timer, NULL);

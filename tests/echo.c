@@ -33,7 +33,7 @@ on_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
 	frame_unref(f);
 }
 
-static const struct conn_ops conn_ops = { on_message, NULL, NULL, NULL };
+static const struct conn_ops conn_ops = { on_message, NULL, NULL, NULL, NULL };
 
 static void
 on_request(struct conn *c, const struct http_request *req)

@@ -213,7 +213,8 @@ on_closed(struct conn *c, int code)
 	client_lost(conn_owner(c));
 }
 
-static const struct conn_ops stream_ops = { NULL, on_drained, NULL, on_closed };
+static const struct conn_ops stream_ops = { NULL, on_drained, NULL, on_closed,
+	NULL };
 
 /* The session that the query names, if the token's user is its own. */
 static struct session *
@@ -319,7 +320,7 @@ on_waiting_closed(struct conn *c, int code)
 }
 
 static const struct conn_ops waiting_ops = { NULL, NULL, NULL,
-	on_waiting_closed };
+	on_waiting_closed, NULL };
 
 /* "verb argument data" as a command. */
 static void

@@ -22,6 +22,9 @@ struct config {
 	int64_t		 reuse_port;		/* 0 or 1 */
 	char		*origins;		/* list, empty: any */
 	int64_t		 max_connections;
+	int64_t		 max_per_user;		/* connections, 0: any */
+	int64_t		 max_per_address;	/* the same */
+	int64_t		 max_unauthenticated;	/* connections */
 	int64_t		 max_message;		/* bytes, one message in */
 	int64_t		 output_high;		/* bytes, queued out */
 	int64_t		 stall_timeout_ms;
@@ -31,7 +34,9 @@ struct config {
 	int64_t		 shutdown_delay_ms;
 	char		*status_listen;		/* as listen; empty: none */
 	int64_t		 max_rooms;		/* of one session */
-	int64_t		 message_rate;		/* of one session, a second */
+	int64_t		 message_rate;		/* of one user, a second */
+	int64_t		 max_pending;		/* bytes, of one session */
+	int64_t		 max_pending_user;	/* bytes, of one user */
 	/* database */
 	char		*database;		/* libpq conninfo */
 	char		*follow_dsn;		/* of a replica; empty: none */

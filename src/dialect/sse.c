@@ -329,7 +329,8 @@ on_closed(struct conn *c, int code)
 	client_lost(conn_owner(c));
 }
 
-static const struct conn_ops conn_ops = { NULL, on_drained, NULL, on_closed };
+static const struct conn_ops conn_ops = { NULL, on_drained, NULL, on_closed,
+	NULL };
 
 /* The rooms of the query as a JSON array; NULL: one cannot be, or too many. */
 static char *
@@ -369,7 +370,7 @@ sse_open(struct conn *c, const struct http_request *req)
 	const char	*why;
 	struct session	*s;
 
-	if ((why = admit_refusal()) != NULL) {
+	if ((why = admit_refusal(c)) != NULL) {
 		conn_refused(c, 503, why);
 		sse_later(c, REFUSED_MS);
 		return;

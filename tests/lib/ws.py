@@ -74,11 +74,17 @@ class WebSocket:
     """A connection, upgraded unless the server says no (then .response)."""
 
     def __init__(self, port, path="/ws", protocols=None, headers=(),
+<<<<<<< HEAD
             timeout=LIMIT, request=None, rcvbuf=None, wrap=None):
         """wrap: puts TLS around the socket."""
+=======
+            timeout=LIMIT, request=None, rcvbuf=None, source=None):
+>>>>>>> push
         self.sock = socket.socket()
         if rcvbuf is not None:      # before connect: it sets the window
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        if source is not None:      # an address of the loopback network
+            self.sock.bind((source, 0))
         self.sock.settimeout(timeout)
         self.sock.connect(("127.0.0.1", port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
