@@ -8,10 +8,12 @@
 
 #include "dialect/endpoint.h"
 #include "dialect/native.h"
-#include "dialect/web.h"
+#include "dialect/post.h"
+#include "dialect/sse.h"
 
 const struct endpoint endpoints[] = {
 	{ native_init, native_routes },
-	{ web_init, web_routes },
+	{ sse_init, sse_routes },
+	{ post_init, post_routes },
 	{ NULL, NULL },
 };

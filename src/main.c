@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "check.h"
 #include "db/migrate.h"
+#include "init.h"
 #include "server.h"
 #include "base/token.h"
 
@@ -30,6 +31,7 @@ static int		 end_signal;
 static const char	usage_text[] =
     "usage: pgpushd [-nT] [-c file]\n"
     "       pgpushd migrate [-c file] [--status]\n"
+    "       pgpushd init [-c file] [--database conninfo]\n"
     "       pgpushd -h | -V\n";
 static const char	help_text[] =
     "\n"
@@ -40,6 +42,8 @@ static const char	help_text[] =
     "  -V        print the version (--version)\n"
     "  migrate   bring schema pgpush of the database up to date;\n"
     "            --status only tells what is there\n"
+    "  init      make roles, schema, secret and settings; for --database a\n"
+    "            connection string of a role that may create roles\n"
     "\n"
     "pgpushd(8) is the manual, pgpushd.conf(5) has the settings.\n";
 
@@ -50,11 +54,13 @@ enum task {
 	TASK_PRINT,
 	TASK_MIGRATE,
 	TASK_STATUS,		/* of migrations */
+	TASK_INIT,
 };
 
 struct options {
 	enum task	 task;
 	const char	*file;
+	const char	*database;	/* of init; NULL: ask */
 };
 
 static void
@@ -119,6 +125,21 @@ raise_descriptor_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &rl);
 }
 
+/* Timers of less than a millisecond: a leader that polls has such. */
+static struct event_base *
+new_base(void)
+{
+	struct event_config	*set = event_config_new();
+	struct event_base	*base;
+
+	if (set == NULL || event_config_set_flag(set,
+	    EVENT_BASE_FLAG_PRECISE_TIMER) == -1 ||
+	    (base = event_base_new_with_config(set)) == NULL)
+		fatal("msg=\"event_base_new_with_config failed\"");
+	event_config_free(set);
+	return base;
+}
+
 static int
 run(const struct config *cfg, const char *file, const struct token_keys *keys)
 {
@@ -130,8 +151,7 @@ run(const struct config *cfg, const char *file, const struct token_keys *keys)
 	ignore_signals();
 	log_start(cfg, file);
 	raise_descriptor_limit();
-	if ((base = event_base_new()) == NULL)
-		fatal("msg=\"event_base_new failed\"");
+	base = new_base();
 	term = evsignal_new(base, SIGTERM, on_signal, NULL);
 	intr = evsignal_new(base, SIGINT, on_signal, NULL);
 	tick_timer = clock_new(base, on_tick, NULL);
@@ -144,7 +164,7 @@ run(const struct config *cfg, const char *file, const struct token_keys *keys)
 		r = 1;
 	} else
 		(void)event_base_dispatch(base);
-	server_exit();
+	r |= server_exit();
 	log_info("msg=stopped signal=%d", end_signal);
 	event_free(tick_timer);
 	event_free(term);
@@ -165,6 +185,7 @@ static void
 read_options(struct options *o, int argc, char *argv[])
 {
 	static const struct option longs[] = {
+		{ "database", required_argument, NULL, 'd' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "status", no_argument, NULL, 's' },
 		{ "version", no_argument, NULL, 'V' },
@@ -177,6 +198,9 @@ read_options(struct options *o, int argc, char *argv[])
 		switch (ch) {
 		case 'c':
 			o->file = optarg;
+			break;
+		case 'd':
+			o->database = optarg;
 			break;
 		case 'h':
 			print_and_exit(usage_text, help_text);
@@ -201,8 +225,13 @@ read_options(struct options *o, int argc, char *argv[])
 	    strcmp(argv[optind], "migrate") == 0) {
 		o->task = status ? TASK_STATUS : TASK_MIGRATE;
 		optind++;
+	} else if (optind < argc && o->task == TASK_RUN &&
+	    strcmp(argv[optind], "init") == 0) {
+		o->task = TASK_INIT;
+		optind++;
 	}
-	if (optind < argc || (status && o->task != TASK_STATUS))
+	if (optind < argc || (status && o->task != TASK_STATUS) ||
+	    (o->database != NULL && o->task != TASK_INIT))
 		usage();
 }
 
@@ -242,13 +271,14 @@ check_and_run(const struct config *cfg, const struct options *o)
 int
 main(int argc, char *argv[])
 {
-	struct options	 o = { TASK_RUN, NULL };
+	struct options	 o = { TASK_RUN, NULL, NULL };
 	struct config	*cfg;
 	char		 err[ERR_MAX];
 	int		 r = 0;
 
 	read_options(&o, argc, argv);
-	if ((cfg = config_load(o.file, err, sizeof(err))) == NULL) {
+	if ((cfg = config_load(o.task == TASK_INIT ? NULL : o.file, err,
+	    sizeof(err))) == NULL) {
 		(void)fprintf(stderr, "pgpushd: %s\n", err);
 		return 1;
 	}
@@ -266,6 +296,9 @@ main(int argc, char *argv[])
 	case TASK_MIGRATE:
 	case TASK_STATUS:
 		r = migrate(cfg, o.task == TASK_STATUS);
+		break;
+	case TASK_INIT:
+		r = init(cfg, o.database, o.file);
 		break;
 	}
 	config_free(cfg);

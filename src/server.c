@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/table.h"
 #include "base/xmalloc.h"
 #include "db/feed.h"
@@ -33,6 +34,7 @@
 #include "push/handler.h"
 #include "push/hub.h"
 #include "push/member.h"
+#include "push/rule.h"
 #include "push/presence.h"
 #include "push/session.h"
 #include "server.h"
@@ -43,6 +45,11 @@
 #define SPARE_FDS	64		/* for what is no session */
 #define OWN_FDS		20		/* for what is no client at all */
 #define DRAIN_STEP_MS	50
+#define START_STEP_MS	20		/* looks whether all is ready */
+#define WATCH_MS	1000		/* and later on */
+#define WHERE_MAX	512
+#define PATIENCE_MS	10000		/* then it listens, ready or not */
+#define LEAVE_MS	30000		/* then siblings get the clients */
 #define RETURN_MS	1		/* for the return of each client */
 #define RETRY_MIN_MS	500		/* until a restart may be over */
 #define SPREAD_MIN_MS	500
@@ -54,19 +61,24 @@ static struct conn_limits	 limits;
 static struct feed		*feed;
 static struct pg		*query;
 static struct event		*drain_timer;
+static struct event		*watch_timer;
+static int64_t			 unready_ms;	/* since when */
+static bool			 listening;
 static char			*node;
 static const struct route	*tables[TABLES_MAX];	/* of routes */
 static size_t			 ntables;
 static int64_t			 drain_start_ms;
+static bool			 leaving;	/* and not ready any more */
 static bool			 draining;
+static int			 status;	/* of the exit */
 
 /* Requests */
 
 static bool
 is_ready(void)
 {
-	return !draining && feed_is_ready(feed) && pg_is_up(query) &&
-	    member_is_up() && handler_is_up();
+	return !leaving && feed_is_ready(feed) && pg_is_up(query) &&
+	    member_is_up() && rule_is_up() && handler_is_up();
 }
 
 static void
@@ -96,6 +108,8 @@ static const struct route status_routes[] = {
 	{ NULL, NULL, NULL, false },
 };
 
+static const struct route *const status_tables[] = { status_routes };
+
 static void
 on_request(struct conn *c, const struct http_request *req)
 {
@@ -109,6 +123,63 @@ static void
 on_accept(struct sock *s, const struct sockaddr *peer)
 {
 	(void)conn_new(s, peer, on_request, &limits);
+}
+
+static void
+on_status_request(struct conn *c, const struct http_request *req)
+{
+	conn_hush(c);
+	route_serve(status_tables, 1, c, req);
+}
+
+/* Of addresses that clients do not know. */
+static void
+on_status_accept(struct sock *s, const struct sockaddr *peer)
+{
+	(void)conn_new(s, peer, on_status_request, &limits);
+}
+
+/* Whom to listen to */
+
+static void
+start_listening(void)
+{
+	if (listener_open() == 0) {
+		listening = true;
+		return;
+	}
+	/* The address was free, and another daemon was faster. */
+	log_error("msg=\"cannot listen\" why=%s", log_quote(strerror(errno),
+	    strlen(strerror(errno))));
+	status = 1;
+	(void)event_base_loopbreak(loop);
+}
+
+/*
+ * Clients find a daemon that can serve them: it listens when it is ready.  One
+ * that stays without its database for long leaves new clients to others on its
+ * address; without others it tells them itself.
+ */
+static void
+on_watch_timer(evutil_socket_t fd, short what, void *arg)
+{
+	int64_t	unready;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	clock_start(watch_timer, listening ? WATCH_MS : START_STEP_MS);
+	if (is_ready())
+		unready_ms = clock_ms();
+	unready = clock_ms() - unready_ms;
+	if (!listening && !draining && (is_ready() ||
+	    (cfg->reuse_port == 0 && unready >= PATIENCE_MS)))
+		start_listening();
+	else if (listening && cfg->reuse_port != 0 && unready >= LEAVE_MS) {
+		log_warn("msg=\"no database for long, not listening\"");
+		listener_close(on_accept);
+		listening = false;
+	}
 }
 
 /* What the modules tell one another */
@@ -184,11 +255,22 @@ on_ready(void *arg, bool ready)
 static void
 on_stamp(void *arg, struct feed_stamp *stamp)
 {
+	struct text	pids = { NULL, 0, 0 };
+
 	(void)arg;
 	stamp->connections = admit_count();
-	(void)snprintf(stamp->backends, sizeof(stamp->backends),
-	    "{%d,%d,%d,%d}", feed_backend(feed), pg_backend(query),
-	    member_backend(), handler_backend());
+	text_add(&pids, "{");
+	text_add_number(&pids, feed_backend(feed));
+	text_add(&pids, ",");
+	text_add_number(&pids, pg_backend(query));
+	text_add(&pids, ",");
+	text_add_number(&pids, member_backend());
+	rule_backends(&pids);
+	handler_backends(&pids);
+	text_add(&pids, "}");
+	(void)snprintf(stamp->backends, sizeof(stamp->backends), "%s",
+	    pids.buf);
+	free(pids.buf);
 }
 
 static void
@@ -208,6 +290,7 @@ on_query_up(void *arg)
 {
 	(void)arg;
 	feed_vet(feed, query);
+	handler_reload();
 	presence_renew();
 }
 
@@ -217,13 +300,14 @@ static const struct pg_ops query_ops = { on_query_up, NULL, NULL };
 
 /*
  * Send away as many sessions as should be gone by now: evenly, no faster than
- * they should come back, but all within half of the time.
+ * they should come back, but all within half of the time.  One that waits for
+ * an answer gets it first; a connection that never showed a token goes last.
  */
 static void
 drain_some(int64_t passed_ms)
 {
 	static int64_t	 total;
-	struct session	*s;
+	struct session	*s, *next;
 	int64_t		 keep = 0, window;
 
 	if (total == 0)
@@ -233,9 +317,16 @@ drain_some(int64_t passed_ms)
 		window = total * RETURN_MS;
 	if (passed_ms < window)
 		keep = total - total * passed_ms / window;
-	while (admit_count() > keep && (s = TAILQ_FIRST(&sessions)) != NULL)
-		send_away(s, total);
-	if (keep <= 0)		/* who never showed a token, too */
+	for (s = TAILQ_FIRST(&sessions); s != NULL && admit_count() > keep;
+	    s = next) {
+		next = session_next(s);
+		if (!client_is_busy(s))
+			send_away(s, total);
+	}
+	if (keep > 0)
+		return;
+	admit_stop();
+	if (TAILQ_EMPTY(&sessions))
 		conn_close_all(CLOSE_RESTART, "restarting");
 }
 
@@ -243,7 +334,19 @@ static bool
 drained(void)
 {
 	return TAILQ_EMPTY(&sessions) && handler_is_idle() &&
+	    rule_is_idle() &&
 	    pg_outstanding(query) == 0;
+}
+
+static void
+begin_drain(void)
+{
+	log_info("msg=draining connections=%" PRId64, admit_count());
+	draining = true;
+	drain_start_ms = clock_ms();
+	listener_close(on_accept);
+	listener_stop(on_accept);
+	clock_start(drain_timer, 0);
 }
 
 static void
@@ -255,6 +358,10 @@ on_drain_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
+	if (!draining) {
+		begin_drain();
+		return;
+	}
 	drain_some(passed);
 	if (!saying_goodbye && drained()) {
 		saying_goodbye = true;
@@ -268,31 +375,42 @@ on_drain_timer(evutil_socket_t fd, short what, void *arg)
 	clock_start(drain_timer, DRAIN_STEP_MS);
 }
 
+/*
+ * At first only /readyz says it, so that what spreads the clients looks
+ * elsewhere; a second call does not wait for that.
+ */
 void
 server_drain(void)
 {
 	if (draining)
 		return;
-	log_info("msg=draining connections=%" PRId64, admit_count());
-	draining = true;
-	drain_start_ms = clock_ms();
-	admit_stop();
-	listener_stop();
-	clock_start(drain_timer, 0);
+	if (leaving || cfg->shutdown_delay_ms == 0 || !listening) {
+		leaving = true;
+		begin_drain();
+		return;
+	}
+	leaving = true;
+	log_info("msg=leaving shutdown_delay_ms=%" PRId64,
+	    cfg->shutdown_delay_ms);
+	clock_start(drain_timer, cfg->shutdown_delay_ms);
 }
 
-void
+int
 server_exit(void)
 {
-	listener_stop();
+	listener_stop(NULL);
 	conn_exit();
+	client_exit();
 	feed_free(feed);
 	pg_free(query);
 	handler_exit();
+	rule_exit();
 	presence_exit();
 	member_exit();
 	event_free(drain_timer);
+	event_free(watch_timer);
 	free(node);
+	return status;
 }
 
 /* The beginning */
@@ -348,40 +466,68 @@ start_modules(const struct token_keys *keys)
 	query = pg_new(loop, &set, &query_ops, NULL);
 	member_init(loop, cfg, feed);
 	hub_init(cfg, &hub_ops);
-	handler_init(loop, cfg, feed, client_loaded);
+	rule_init(loop, cfg, feed, query);
+	handler_init(loop, cfg, feed, query, client_loaded);
 	presence_init(loop, query, node);
-	client_init(loop, cfg, feed, query, keys);
+	client_init(loop, cfg, feed, keys);
 	request_init(cfg);
 	start_endpoints(keys);
+}
+
+/* Returns 0, or -1 with where and why in err. */
+static int
+take_addresses(const char *key, const char *list, bool reuse_port,
+    listener_accept *accept, char *err, size_t errlen)
+{
+	char		 address[ADDR_MAX], where[WHERE_MAX];
+	const char	*why;
+
+	while (config_list_next(&list, address, sizeof(address))) {
+		if (listener_add(address, reuse_port, accept) == 0)
+			continue;
+		why = strerror(errno);
+		config_where(cfg, key, where, sizeof(where));
+		(void)snprintf(err, errlen, "%s: %s: %s", where, address, why);
+		return -1;
+	}
+	return 0;
+}
+
+static void
+set_limits(void)
+{
+	limits.message_bytes = (size_t)cfg->max_message;
+	limits.output_high_bytes = (size_t)cfg->output_high;
+	limits.request_timeout_ms = cfg->auth_timeout_ms;
+	limits.close_timeout_ms = CLOSE_MS;
 }
 
 int
 server_start(struct event_base *base, const struct config *config,
     const struct token_keys *keys, char *err, size_t errlen)
 {
-	const char	*pos = config->listen;
-	char		 address[ADDR_MAX], where[512];
-	const char	*why;
-
 	cfg = config;
 	loop = base;
-	listener_init(loop, on_accept, conn_count, descriptors_but(OWN_FDS));
+	listener_init(loop, conn_count, descriptors_but(OWN_FDS));
 	admit_init(cfg->max_connections > 0 ? cfg->max_connections :
 	    (int64_t)descriptors_but(SPARE_FDS));
-	limits.message_bytes = (size_t)cfg->max_message;
-	limits.output_high_bytes = (size_t)cfg->output_high;
-	limits.request_timeout_ms = cfg->auth_timeout_ms;
-	limits.close_timeout_ms = CLOSE_MS;
+	set_limits();
 	drain_timer = clock_new(loop, on_drain_timer, NULL);
+	watch_timer = clock_new(loop, on_watch_timer, NULL);
+	unready_ms = clock_ms();
 	node = node_name();
 	start_modules(keys);
-	while (config_list_next(&pos, address, sizeof(address)))
-		if (listener_add(address, cfg->reuse_port != 0) == -1) {
-			why = strerror(errno);
-			config_where(cfg, "listen", where, sizeof(where));
-			(void)snprintf(err, errlen, "%s: %s: %s", where,
-			    address, why);
-			return -1;
-		}
+	if (take_addresses("status_listen", cfg->status_listen, false,
+	    on_status_accept, err, errlen) == -1)
+		return -1;
+	if (listener_open() == -1) {
+		(void)snprintf(err, errlen, "status_listen: %s",
+		    strerror(errno));
+		return -1;
+	}
+	if (take_addresses("listen", cfg->listen, cfg->reuse_port != 0,
+	    on_accept, err, errlen) == -1)
+		return -1;
+	clock_start(watch_timer, START_STEP_MS);
 	return 0;
 }

@@ -22,13 +22,13 @@ int	 server_start(struct event_base *base, const struct config *cfg,
 	    const struct token_keys *keys, char *err, size_t errlen);
 
 /*
- * Stop accepting, send everybody away with close code 1012, a client a
+ * Be unready for shutdown_delay, which a second call cuts short; then stop accepting, send everybody away with close code 1012, a client a
  * millisecond or all in the first half of drain_timeout, and end the loop when
  * all is done or the time has passed.
  */
 void	 server_drain(void);
 
-/* Free what is left, after the loop. */
-void	 server_exit(void);
+/* Free what is left, after the loop; returns the status to exit with. */
+int	 server_exit(void);
 
 #endif

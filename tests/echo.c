@@ -27,7 +27,7 @@ static const struct conn_limits	limits = { MESSAGE_MAX, 64 << 20, 10000,
 static void
 on_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
 {
-	struct frame	*f = conn_message(binary, p, len);
+	struct frame	*f = frame_message(binary ? WS_BINARY : WS_TEXT, p, len);
 
 	conn_send(c, f, false);
 	frame_unref(f);
@@ -75,9 +75,10 @@ main(int argc, char *argv[])
 		return 2;
 	}
 	conn_init(base);
-	listener_init(base, on_accept, conn_count, SIZE_MAX);
+	listener_init(base, conn_count, SIZE_MAX);
 	address = xasprintf("127.0.0.1:%d", port);
-	if (listener_add(address, false) == -1)
+	if (listener_add(address, false, on_accept) == -1 ||
+	    listener_open() == -1)
 		fatal("msg=\"cannot listen\" port=%d", port);
 	free(address);
 	term = evsignal_new(base, SIGTERM, on_signal, base);
@@ -86,7 +87,7 @@ main(int argc, char *argv[])
 	(void)event_add(intr, NULL);
 	(void)event_base_dispatch(base);
 	conn_exit();
-	listener_stop();
+	listener_stop(NULL);
 	event_free(term);
 	event_free(intr);
 	event_base_free(base);

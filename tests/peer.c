@@ -52,9 +52,10 @@ peer_run(int argc, char *argv[], conn_request *request,
 	conn_init(base);
 	request_init(&cfg);
 	start(base);
-	listener_init(base, on_accept, conn_count, SIZE_MAX);
+	listener_init(base, conn_count, SIZE_MAX);
 	address = xasprintf("127.0.0.1:%s", argv[1]);
-	if (listener_add(address, false) == -1)
+	if (listener_add(address, false, on_accept) == -1 ||
+	    listener_open() == -1)
 		fatal("msg=\"cannot listen\" address=%s", address);
 	free(address);
 	term = evsignal_new(base, SIGTERM, on_signal, base);
@@ -62,7 +63,7 @@ peer_run(int argc, char *argv[], conn_request *request,
 	(void)event_add(term, NULL);
 	(void)event_add(intr, NULL);
 	(void)event_base_dispatch(base);
-	listener_stop();
+	listener_stop(NULL);
 	stop();
 	conn_exit();
 	event_free(term);

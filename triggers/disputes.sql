@@ -201,7 +201,8 @@ BEGIN
     'public.push_leave_dispute_chat(text,text,jsonb,jsonb)', 'dispute:{disputeId}',
     member => false);
   PERFORM pgpush.on('dispute_typing',
-    'public.push_dispute_typing(text,text,jsonb,jsonb)', 'dispute:{disputeId}');
+    'public.push_dispute_typing(text,text,jsonb,jsonb)', 'dispute:{disputeId}',
+    batch => true);
 END $$;
 
 COMMIT;

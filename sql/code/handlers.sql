@@ -4,29 +4,34 @@
 
 CREATE OR REPLACE FUNCTION pgpush.on(
   event text, function regprocedure, room text DEFAULT NULL,
-  member boolean DEFAULT true, "grant" boolean DEFAULT false
+  member boolean DEFAULT true, "grant" boolean DEFAULT false,
+  batch boolean DEFAULT false
 ) RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-  INSERT INTO pgpush.rules (kind, pattern, function, room, member, "grant")
-  VALUES ('on', $1, $2::text, $3, $4, $5)
+  INSERT INTO pgpush.rules (kind, pattern, function, room, member, "grant",
+    batch)
+  VALUES ('on', $1, $2::text, $3, $4, $5, $6)
   ON CONFLICT (pattern) WHERE kind = 'on' DO UPDATE
     SET function = excluded.function, room = excluded.room,
-        member = excluded.member, "grant" = excluded."grant"
+        member = excluded.member, "grant" = excluded."grant",
+        batch = excluded.batch
 $$;
-COMMENT ON FUNCTION pgpush.on(text, regprocedure, text, boolean, boolean) IS
-  'What a client''s event does: f(user_id text, room text, data jsonb, ctx jsonb) RETURNS jsonb, NULL or an object with any of reply, join, leave, emit, error. One function per event; calling again replaces it.';
+COMMENT ON FUNCTION pgpush.on(text, regprocedure, text, boolean, boolean, boolean) IS
+  'What a client''s event does: f(user_id text, room text, data jsonb, ctx jsonb) RETURNS jsonb, NULL or an object with any of reply, join, leave, emit, error. One function per event; calling again replaces it. batch: calls share a transaction; for functions that touch no row that anybody else locks';
 
 CREATE OR REPLACE FUNCTION pgpush.handlers()
-RETURNS TABLE (event text, room text, member boolean, "grant" boolean)
+RETURNS TABLE (event text, room text, member boolean, "grant" boolean,
+  batch boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT pattern, r.room, r.member, r."grant"
+  SELECT pattern, r.room, r.member, r."grant", r.batch
     FROM pgpush.rules AS r WHERE kind = 'on' ORDER BY pattern
 $$;
 COMMENT ON FUNCTION pgpush.handlers() IS
   'For the daemon: the events that clients may send, and what must hold before they are handled.';
 
--- Each call has its own subtransaction; all commit together.  The key's row
--- is inserted before the handler runs, so that a second call with this key
--- waits for the first one's transaction, and then finds its answer.
+-- The daemon gives one call, which so has a transaction of its own; or several
+-- of handlers with batch => true, each of which has a subtransaction.  The
+-- key's row is inserted before the handler runs, so that a second call with
+-- this key waits for the first one's transaction, and then finds its answer.
 --
 -- A handler that raises leaves nothing behind.  One that returns an error has
 -- returned: what it wrote stays, only the key is given back, so that the
@@ -103,8 +108,10 @@ BEGIN
       RAISE WARNING 'pgpush: the handler % of event % failed for user %: %',
         f.function, c ->> 'event', who, SQLERRM
         USING ERRCODE = SQLSTATE, DETAIL = concat_ws(E'\n', nullif(failed, ''), hint);
-      answer := jsonb_build_object('error', jsonb_build_object(
-        'code', 'internal', 'message', 'internal error'));
+      answer := jsonb_build_object('error', CASE
+        WHEN SQLSTATE IN ('55P03', '40P01', '40001')   -- a lock, a conflict
+        THEN '{"code": "unavailable", "message": "no answer in time"}'::jsonb
+        ELSE '{"code": "internal", "message": "internal error"}' END);
     END;
     PERFORM set_config('pgpush.user', '', true),
             set_config('pgpush.session', '', true);
@@ -112,17 +119,20 @@ BEGIN
   END LOOP;
 END $$;
 COMMENT ON FUNCTION pgpush.handle(jsonb) IS
-  'For the daemon: runs clients'' events, given as an array of {user, session, claims, event, room, data, key}, in order, each in its own subtransaction; one answer each.';
+  'For the daemon: runs clients'' events, given as an array of {user, session, claims, event, room, data, key}, in order, each in its own subtransaction; one answer each. Only calls of handlers with batch => true come together.';
 
 -- Rights may have ended since; a client could keep a key for that moment.
 CREATE OR REPLACE FUNCTION pgpush.repeated(answer jsonb, user_id text, ctx jsonb)
 RETURNS jsonb
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT CASE WHEN jsonb_typeof(answer -> 'join') IS DISTINCT FROM 'array'
+  SELECT CASE
+    WHEN coalesce(jsonb_typeof(answer -> 'join'), '') NOT IN ('array', 'string')
     THEN answer
     ELSE jsonb_set(answer, '{join}', (
       SELECT coalesce(jsonb_agg(room), '[]')
-      FROM jsonb_array_elements_text(answer -> 'join') AS j (room)
+      FROM jsonb_array_elements_text(
+        CASE jsonb_typeof(answer -> 'join') WHEN 'array' THEN answer -> 'join'
+          ELSE jsonb_build_array(answer -> 'join') END) AS j (room)
       WHERE pgpush.authorize(user_id, room, ctx))) END
 $$;
 COMMENT ON FUNCTION pgpush.repeated(jsonb, text, jsonb) IS
@@ -130,11 +140,13 @@ COMMENT ON FUNCTION pgpush.repeated(jsonb, text, jsonb) IS
 
 REVOKE ALL ON pgpush.answers FROM PUBLIC;
 REVOKE ALL ON FUNCTION
-  pgpush.on(text, regprocedure, text, boolean, boolean), pgpush.handlers(),
+  pgpush.on(text, regprocedure, text, boolean, boolean, boolean),
+  pgpush.handlers(),
   pgpush.handle(jsonb), pgpush.repeated(jsonb, text, jsonb) FROM PUBLIC;
 GRANT SELECT ON pgpush.answers TO pgpush_admin;
 GRANT EXECUTE ON FUNCTION
-  pgpush.on(text, regprocedure, text, boolean, boolean), pgpush.handlers()
+  pgpush.on(text, regprocedure, text, boolean, boolean, boolean),
+  pgpush.handlers()
   TO pgpush_admin;
 GRANT EXECUTE ON FUNCTION pgpush.handlers(), pgpush.handle(jsonb)
   TO pgpush_daemon;

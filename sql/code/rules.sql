@@ -116,6 +116,12 @@ BEGIN
   IF NEW.kind = 'on' THEN
     NEW.member := coalesce(NEW.member, true);
     NEW."grant" := coalesce(NEW."grant", false);
+    NEW.batch := coalesce(NEW.batch, false);
+    IF NEW.batch AND NEW."grant" THEN
+      RAISE EXCEPTION 'pgpush: the handler of % cannot be both grant and batch', NEW.pattern
+        USING ERRCODE = 'invalid_parameter_value',
+              HINT = 'A handler of a batch changes no rooms, so it cannot be a way to join.';
+    END IF;
     IF NEW.pattern = '' OR octet_length(NEW.pattern) > 200
        OR NEW.pattern ~ '[\x01-\x1f\x7f]' THEN
       RAISE EXCEPTION 'pgpush: "%" is not an event name', NEW.pattern
@@ -124,7 +130,8 @@ BEGIN
     END IF;
     PERFORM pgpush.compile(NEW.room);
   ELSE
-    SELECT NULL, NULL, NULL INTO NEW.room, NEW.member, NEW."grant";
+    SELECT NULL, NULL, NULL, NULL
+      INTO NEW.room, NEW.member, NEW."grant", NEW.batch;
     IF NEW.kind = 'allow' THEN
       SELECT * INTO NEW.prefix, NEW.regex, NEW.names FROM pgpush.compile(NEW.pattern);
     ELSE

@@ -15,6 +15,7 @@ CREATE TABLE pgpush.rules (
   room     text,
   member   boolean,
   "grant"  boolean,
+  batch    boolean,
   function text    NOT NULL,
   prefix   text,
   regex    text,
@@ -29,6 +30,7 @@ COMMENT ON COLUMN pgpush.rules.function IS 'schema.name(argument types), as regp
 COMMENT ON COLUMN pgpush.rules.room IS 'on: template that makes the room from the data; NULL: the frame''s own room';
 COMMENT ON COLUMN pgpush.rules.member IS 'on: only for members of the room';
 COMMENT ON COLUMN pgpush.rules."grant" IS 'on: a join, whose granted answer is kept per session and room until revoked';
+COMMENT ON COLUMN pgpush.rules.batch IS 'on: shares a transaction with other calls; it touches no row that anybody else locks, and changes no rooms';
 COMMENT ON COLUMN pgpush.rules.prefix IS 'allow: what a matching room begins with; set by the trigger, as are regex and names';
 
 CREATE TYPE pgpush.sample AS (room text, event text, data jsonb);

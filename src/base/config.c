@@ -41,6 +41,10 @@ static const struct setting settings[] = {
 	    100, HOUR, NULL },
 	{ "drain_timeout", KIND_TIME, AT(drain_timeout_ms), "10s",
 	    0, HOUR, NULL },
+	{ "shutdown_delay", KIND_TIME, AT(shutdown_delay_ms), "0s",
+	    0, HOUR, NULL },
+	{ "status_listen", KIND_ADDRESSES_OR_NONE, AT(status_listen), "",
+	    0, 0, NULL },
 	{ "max_rooms", KIND_NUMBER, AT(max_rooms), "100", 1, 100000, NULL },
 	{ "message_rate", KIND_NUMBER, AT(message_rate), "200",
 	    0, 1000000, NULL },
@@ -80,11 +84,12 @@ static const struct setting settings[] = {
 	{ "heartbeat", KIND_TIME, AT(heartbeat_ms), "1s", 100, HOUR, NULL },
 	{ "move_interval", KIND_TIME, AT(move_interval_ms), "5ms",
 	    1, SEC, NULL },
+	{ "move_interval_min", KIND_TIME, AT(move_interval_min_ms), "1ms",
+	    1, SEC, NULL },
 	{ "move_limit", KIND_NUMBER, AT(move_limit), "5000",
 	    1, 100000, NULL },
 	{ "move_bytes", KIND_BYTES, AT(move_bytes), "8M", KIB, GIB, NULL },
-	{ "arm_window", KIND_NUMBER, AT(arm_window), "25", 1, 1000, NULL },
-	{ "arm_below", KIND_NUMBER, AT(arm_below), "20", 0, 1000, NULL },
+	{ "arm_below", KIND_NUMBER, AT(arm_below), "250", 0, 1000000, NULL },
 	{ "poll_bells", KIND_NUMBER, AT(poll_bells), "24", 1, 64, NULL },
 	{ "poll_window", KIND_TIME, AT(poll_window_ms), "50ms",
 	    1, 10 * SEC, NULL },
@@ -95,12 +100,22 @@ static const struct setting settings[] = {
 	{ "retain", KIND_TIME, AT(retain_ms), "24h", SEC, 3650 * DAY, NULL },
 	{ "notify_events", KIND_TEXT, AT(notify_events), "", 0, 0, NULL },
 
+	{ "handler_connections", KIND_NUMBER, AT(handler_connections), "4",
+	    1, 100, NULL },
 	{ "handler_timeout", KIND_TIME, AT(handler_timeout_ms), "5s",
 	    10, 10 * MIN, NULL },
+	{ "handler_slow", KIND_TIME, AT(handler_slow_ms), "200ms",
+	    1, MIN, NULL },
 	{ "handler_interval", KIND_TIME, AT(handler_interval_ms), "20ms",
 	    0, SEC, NULL },
 	{ "handler_queue", KIND_NUMBER, AT(handler_queue), "10000",
 	    1, 1000000, NULL },
+	{ "rule_connections", KIND_NUMBER, AT(rule_connections), "4",
+	    1, 100, NULL },
+	{ "rule_timeout", KIND_TIME, AT(rule_timeout_ms), "5s",
+	    10, 10 * MIN, NULL },
+	{ "lock_timeout", KIND_TIME, AT(lock_timeout_ms), "2s",
+	    0, 10 * MIN, NULL },
 	{ "presence_grace", KIND_TIME, AT(presence_grace_ms), "3s",
 	    0, HOUR, NULL },
 
@@ -212,7 +227,7 @@ setting_is_text(const struct setting *s)
 {
 	return s->kind == KIND_TEXT || s->kind == KIND_SECRET ||
 	    s->kind == KIND_ORIGINS || s->kind == KIND_ADDRESSES ||
-	    s->kind == KIND_WORDS;
+	    s->kind == KIND_ADDRESSES_OR_NONE || s->kind == KIND_WORDS;
 }
 
 static void
@@ -233,6 +248,7 @@ setting_set(struct config *cfg, const struct setting *s, const char *value,
 	switch (s->kind) {
 	case KIND_ORIGINS:
 	case KIND_ADDRESSES:
+	case KIND_ADDRESSES_OR_NONE:
 	case KIND_WORDS:
 		if (!setting_list_ok(s, value))
 			return setting_refuse(s, value, at);
@@ -427,10 +443,10 @@ config_check(const struct config *cfg, char *err, size_t errlen)
 		    cfg->reconnect_min_ms, cfg->reconnect_max_ms);
 		return -1;
 	}
-	if (cfg->arm_below > cfg->arm_window) {
-		snprintf(err, errlen, "arm_below: found %" PRId64
-		    ", allowed: at most arm_window (%" PRId64 ")",
-		    cfg->arm_below, cfg->arm_window);
+	if (cfg->move_interval_min_ms > cfg->move_interval_ms) {
+		snprintf(err, errlen, "move_interval_min: found %" PRId64
+		    "ms, allowed: at most move_interval (%" PRId64 "ms)",
+		    cfg->move_interval_min_ms, cfg->move_interval_ms);
 		return -1;
 	}
 	return 0;

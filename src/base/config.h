@@ -24,6 +24,8 @@ struct config {
 	int64_t		 auth_timeout_ms;
 	int64_t		 ping_interval_ms;
 	int64_t		 drain_timeout_ms;
+	int64_t		 shutdown_delay_ms;
+	char		*status_listen;		/* as listen; empty: none */
 	int64_t		 max_rooms;		/* of one session */
 	int64_t		 message_rate;		/* of one session, a second */
 	/* database */
@@ -51,10 +53,10 @@ struct config {
 	int64_t		 ring_bytes;
 	int64_t		 heartbeat_ms;
 	int64_t		 move_interval_ms;
+	int64_t		 move_interval_min_ms;
 	int64_t		 move_limit;		/* rows */
 	int64_t		 move_bytes;
-	int64_t		 arm_window;		/* moves */
-	int64_t		 arm_below;		/* moves that found something */
+	int64_t		 arm_below;		/* events a second */
 	int64_t		 poll_bells;
 	int64_t		 poll_window_ms;
 	int64_t		 catchup_limit;		/* rows */
@@ -62,9 +64,14 @@ struct config {
 	int64_t		 retain_ms;
 	char		*notify_events;		/* list, empty: any */
 	/* handlers and presence */
+	int64_t		 handler_connections;
 	int64_t		 handler_timeout_ms;
+	int64_t		 handler_slow_ms;
 	int64_t		 handler_interval_ms;
 	int64_t		 handler_queue;		/* calls waiting */
+	int64_t		 rule_connections;
+	int64_t		 rule_timeout_ms;
+	int64_t		 lock_timeout_ms;
 	int64_t		 presence_grace_ms;
 	/* log */
 	int64_t		 log_level;		/* enum log_level */

@@ -59,6 +59,7 @@ kind_units(enum kind kind)
 	case KIND_SECRET:
 	case KIND_ORIGINS:
 	case KIND_ADDRESSES:
+	case KIND_ADDRESSES_OR_NONE:
 	case KIND_WORDS:
 	case KIND_CHOICE:
 	case KIND_NUMBER:
@@ -164,7 +165,7 @@ item_ok(const struct setting *s, const char *item)
 {
 	if (s->kind == KIND_ORIGINS)
 		return origin_ok(item);
-	if (s->kind == KIND_ADDRESSES)
+	if (s->kind == KIND_ADDRESSES || s->kind == KIND_ADDRESSES_OR_NONE)
 		return address_ok(item);
 	return setting_word(s->words, item) != -1;
 }
@@ -178,7 +179,8 @@ setting_list_ok(const struct setting *s, const char *text)
 	for (; words_next(&text, item, sizeof(item)); n++)
 		if (!item_ok(s, item))
 			return false;
-	return n > 0 || s->kind == KIND_ORIGINS;
+	return n > 0 || s->kind == KIND_ORIGINS ||
+	    s->kind == KIND_ADDRESSES_OR_NONE;
 }
 
 void
@@ -199,6 +201,7 @@ setting_allowed(char *out, size_t size, const struct setting *s)
 		    "without a path, a default port or a *");
 		break;
 	case KIND_ADDRESSES:
+	case KIND_ADDRESSES_OR_NONE:
 		snprintf(out, size, "a list of numeric addresses with "
 		    "ports, such as 127.0.0.1:8081 or [::1]:8081");
 		break;

@@ -23,6 +23,7 @@ enum kind {
 	KIND_TEXT,
 	KIND_SECRET,		/* text that is not shown */
 	KIND_ORIGINS,		/* a list of scheme://host:port, or none */
+	KIND_ADDRESSES_OR_NONE,
 	KIND_ADDRESSES,		/* a list of address:port */
 	KIND_WORDS,		/* a list out of words */
 	KIND_CHOICE,		/* one of words, kept as its number */

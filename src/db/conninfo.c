@@ -3,9 +3,13 @@
 /* libpq's parser, asked before the first connection is made. */
 
 #include <libpq-fe.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
+#include "base/xmalloc.h"
 #include "db/conninfo.h"
 
 /* libpq's words may quote a piece of the string, and which one is a guess. */
@@ -20,8 +24,9 @@ explain(const char *conninfo, const char *message, char *err, size_t errlen)
 	    (int)strcspn(message, "\n"), message);
 }
 
-int
-conninfo_check(const char *conninfo, char *err, size_t errlen)
+/* NULL with the reason in err. */
+static PQconninfoOption *
+parse(const char *conninfo, char *err, size_t errlen)
 {
 	PQconninfoOption	*options;
 	char			*message = NULL;
@@ -31,8 +36,58 @@ conninfo_check(const char *conninfo, char *err, size_t errlen)
 		explain(conninfo, message == NULL ? "no memory" : message,
 		    err, errlen);
 	PQfreemem(message);
+	return options;
+}
+
+int
+conninfo_check(const char *conninfo, char *err, size_t errlen)
+{
+	PQconninfoOption	*options = parse(conninfo, err, errlen);
+
 	if (options == NULL)
 		return -1;
 	PQconninfoFree(options);
 	return 0;
+}
+
+/* PostgreSQL manual, 34.1.1.1: quote and backslash are escaped. */
+static void
+add_parameter(struct text *t, const char *name, const char *value)
+{
+	if (t->len > 0)
+		text_add(t, " ");
+	text_add(t, name);
+	text_add(t, "='");
+	for (; *value != '\0'; value++) {
+		if (*value == '\'' || *value == '\\')
+			text_add(t, "\\");
+		text_add_bytes(t, value, 1);
+	}
+	text_add(t, "'");
+}
+
+char *
+conninfo_with(const char *conninfo, const char *parameter, const char *value,
+    char *err, size_t errlen)
+{
+	PQconninfoOption	*options = parse(conninfo, err, errlen), *o;
+	struct text		 t = { NULL, 0, 0 };
+	bool			 known = false;
+
+	if (options == NULL)
+		return NULL;
+	for (o = options; o->keyword != NULL; o++)
+		if (strcmp(o->keyword, parameter) == 0) {
+			known = true;
+			add_parameter(&t, parameter, value);
+		} else if (o->val != NULL)
+			add_parameter(&t, o->keyword, o->val);
+	PQconninfoFree(options);
+	if (!known) {
+		free(t.buf);
+		(void)snprintf(err, errlen, "%s is no parameter of libpq",
+		    parameter);
+		return NULL;
+	}
+	return t.buf;
 }

@@ -11,4 +11,13 @@
 int	 conninfo_check(const char *conninfo, char *err, size_t errlen)
     __attribute__((warn_unused_result));
 
+/*
+ * The same connection string with one parameter set to value.  The caller
+ * frees.  NULL with the reason in err: it cannot be read, or there is no such
+ * parameter.
+ */
+char	*conninfo_with(const char *conninfo, const char *parameter,
+	    const char *value, char *err, size_t errlen)
+    __attribute__((warn_unused_result));
+
 #endif

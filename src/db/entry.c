@@ -77,12 +77,9 @@ entry_ref(struct entry *e)
 void
 entry_unref(struct entry *e)
 {
-	size_t	i;
-
 	if (e == NULL || --e->refs > 0)
 		return;
-	for (i = 0; i < DIALECT_COUNT; i++)
-		frame_unref(e->frames[i]);
+	frame_drop_list(&e->frames);
 	free(e);
 }
 
@@ -107,10 +104,8 @@ run_clear(struct run *run)
 
 	for (i = 0; i < run->n; i++)
 		entry_unref(run->entries[i]);
-	for (i = 0; i < DIALECT_COUNT; i++) {
-		frame_unref(run->frames[i]);
-		run->frames[i] = NULL;
-	}
+	frame_drop_list(&run->frames[0]);
+	frame_drop_list(&run->frames[1]);
 	run->n = run->bytes = 0;
 }
 

@@ -24,13 +24,6 @@ enum entry_kind {
 	ENTRY_RESYNC,		/* an event too large to send */
 };
 
-/* The dialects, which index an entry's frames.  Socket.IO follows. */
-enum dialect_id {
-	DIALECT_NATIVE,
-	DIALECT_SSE,
-	DIALECT_COUNT
-};
-
 struct entry {
 	unsigned int	 refs;
 	enum entry_kind	 kind;
@@ -44,7 +37,7 @@ struct entry {
 	char		*dup;		/* one for rows of one happening */
 	size_t		 bytes;		/* what it costs, with a frame */
 	uint32_t	 hash;		/* of the room; 0 until asked for */
-	struct frame	*frames[DIALECT_COUNT];	/* owned, NULL until made */
+	struct frame	*frames;	/* owned; by dialect, see frame_find */
 };
 
 /*
@@ -60,7 +53,8 @@ struct run {
 	size_t		 bytes;
 	bool		 is_plain;	/* without origin and dup: the same for
 					 * everybody */
-	struct frame	*frames[DIALECT_COUNT];	/* of all; NULL until made */
+	struct frame	*frames[2];	/* of all, by dialect; the second for
+					 * carriers without headers */
 };
 
 /* Strings to make an entry from: borrowed, NULL means empty. */

@@ -28,10 +28,12 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "db/pg.h"
+#include "db/vet.h"
 #include "base/xmalloc.h"
 
 #define CONNECT_TIMEOUT_MS	10000
 #define SETTLED_MS		5000	/* up so long: the trouble is over */
+#define FLAPS			2	/* so often is again and again */
 #define HOSTS_TURN		60	/* any small number of hosts divides */
 
 struct query {
@@ -72,6 +74,8 @@ struct pg {
 	int64_t			 delay_ms;
 	int64_t			 up_ms;		/* when it came up */
 	bool			 complained;	/* the log knows */
+	bool			 vetted;	/* ops->up was called */
+	unsigned int		 flaps;		/* came up and went at once */
 	bool			 freeing;
 	int			 fd;		/* what io watches */
 	short			 want;		/* what io asks for */
@@ -174,14 +178,22 @@ static void
 pg_lost(struct pg *pg, const char *why)
 {
 	bool		 was_up = pg->state == PG_UP;
+	bool		 settled = was_up &&
+			    clock_ms() - pg->up_ms >= SETTLED_MS;
 	struct query	*q;
 
+	if (settled)
+		pg->complained = false;
+	if (was_up)
+		pg->flaps = settled ? 0 : pg->flaps + 1;
+	was_up = was_up && pg->vetted;
+	pg->vetted = false;
 	if (!pg->complained && !pg->freeing)
 		log_warn("db=%s msg=\"connection lost\" why=%s", pg->set.name,
 		    words(why));
 	pg->complained = true;
 	stats_add(STAT_DB_LOST, was_up);
-	if (was_up && clock_ms() - pg->up_ms >= SETTLED_MS)
+	if (settled)
 		pg->delay_ms = pg->set.reconnect_min_ms;
 	pg->state = PG_WAITING;
 	pg_disconnect(pg);
@@ -225,8 +237,9 @@ pg_log_failure(const struct pg *pg, const struct query *q)
 	const char	*code = PQresultErrorField(q->res, PG_DIAG_SQLSTATE);
 
 	stats_add(STAT_DB_FAILED, 1);
-	log_limited(LOG_STATEMENT, LOG_LEVEL_WARNING,
-	    "db=%s msg=\"statement failed\" stmt=%s sqlstate=%s error=%s",
+	/* One that fails again and again on new connections is known. */
+	log_limited(LOG_STATEMENT, pg->flaps >= FLAPS ? LOG_LEVEL_DEBUG :
+	    LOG_LEVEL_WARNING, "db=%s msg=\"statement failed\" stmt=%s sqlstate=%s error=%s",
 	    pg->set.name, q->stmt->name == NULL ? "-" : q->stmt->name,
 	    code == NULL ? "-" : code, words(PQresultErrorMessage(q->res)));
 }
@@ -343,6 +356,59 @@ pg_on_notice(void *arg, const PGresult *res)
 		    words(text));
 }
 
+/* One line for all connections, since all find the same. */
+static void
+pg_say_verdict(enum vet_verdict verdict, const char *why)
+{
+	static char	said[300];
+
+	if (strcmp(said, why) == 0)
+		return;
+	(void)snprintf(said, sizeof(said), "%s", why);
+	if (verdict == VET_BAD)
+		log_error("msg=\"cannot use the database\" why=%s",
+		    words(why));
+	else if (verdict == VET_DUBIOUS)
+		log_warn("msg=\"dubious database\" why=%s", words(why));
+}
+
+static void
+pg_on_vetted(void *arg, const struct pg_result *res)
+{
+	struct pg	*pg = arg;
+	struct vet	 v;
+	char		 why[300];
+	enum vet_verdict verdict;
+
+	if (res == NULL)
+		return;
+	if (!pg_ok(res)) {
+		pg_lost(pg, "cannot ask about the schema");
+		return;
+	}
+	v.client_pid = PQbackendPID(pg->conn);
+	v.server_pid = (int)pg_number(res, 0, 0);
+	v.has_schema = pg_true(res, 0, 1);
+	v.schema = (int)pg_number(res, 0, 2);
+	verdict = vet_judge(&v, vet_known(), why, sizeof(why));
+	pg_say_verdict(verdict, why);
+	if (verdict == VET_BAD) {
+		pg->complained = true;
+		pg_lost(pg, why);
+		return;
+	}
+	pg->vetted = true;
+	if (pg->flaps >= FLAPS)
+		log_debug("db=%s msg=connected backend=%d", pg->set.name,
+		    v.server_pid);
+	else {
+		pg->complained = false;
+		log_info("db=%s msg=connected backend=%d", pg->set.name,
+		    v.server_pid);
+	}
+	pg->ops->up(pg->arg);
+}
+
 static void
 pg_up(struct pg *pg)
 {
@@ -355,11 +421,8 @@ pg_up(struct pg *pg)
 	stats_add(STAT_DB_CONNECTS, 1);
 	pg->state = PG_UP;
 	pg->up_ms = clock_ms();
-	pg->complained = false;
 	pg_watch(pg, EV_READ);
-	log_info("db=%s msg=connected backend=%d", pg->set.name,
-	    PQbackendPID(pg->conn));
-	pg->ops->up(pg->arg);
+	(void)pg_send(pg, &vet_stmt, NULL, pg_on_vetted, pg);
 }
 
 static void
@@ -774,7 +837,7 @@ int
 pg_send(struct pg *pg, const struct pg_stmt *stmt, const char *const *params,
     pg_done done, void *arg)
 {
-	if (pg->state != PG_UP)
+	if (pg->state != PG_UP || (!pg->vetted && done != pg_on_vetted))
 		return -1;
 	if (pg_put(pg, stmt, params) == -1) {
 		/* The loop will find the connection broken and say so. */
@@ -801,7 +864,7 @@ pg_param(char out[PG_NUMBER_MAX], int64_t n)
 bool
 pg_is_up(const struct pg *pg)
 {
-	return pg->state == PG_UP;
+	return pg->state == PG_UP && pg->vetted;
 }
 
 size_t
@@ -820,6 +883,15 @@ bool
 pg_ok(const struct pg_result *res)
 {
 	return res != NULL && result_ok(res->res);
+}
+
+const char *
+pg_code(const struct pg_result *res)
+{
+	const char	*code = res == NULL ? NULL :
+			    PQresultErrorField(res->res, PG_DIAG_SQLSTATE);
+
+	return code == NULL ? "" : code;
 }
 
 int

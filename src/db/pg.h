@@ -88,6 +88,8 @@ void		 pg_hurry(struct pg *pg);
 
 /* Results.  A missing value or SQL NULL is NULL, 0 or false. */
 bool		 pg_ok(const struct pg_result *res);
+/* The SQLSTATE of one that failed, or "". */
+const char	*pg_code(const struct pg_result *res);
 int		 pg_rows(const struct pg_result *res);
 const char	*pg_value(const struct pg_result *res, int row, int column);
 int64_t		 pg_number(const struct pg_result *res, int row, int column);

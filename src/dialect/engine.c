@@ -297,13 +297,13 @@ send_packet(struct conn *c, const uint8_t *p, size_t len)
 	ssize_t	 n;
 
 	if (p[0] != 'b') {
-		send_frame(c, conn_message(false, p, len));
+		send_frame(c, frame_text(p, len));
 		return;
 	}
 	bytes = xmalloc(len);
 	n = eio_base64_read(bytes, (const char *)p + 1, len - 1);
 	if (n >= 0)
-		send_frame(c, conn_message(true, bytes, (size_t)n));
+		send_frame(c, frame_message(WS_BINARY, bytes, (size_t)n));
 	free(bytes);
 }
 
@@ -335,7 +335,7 @@ engine_send(struct engine *e, bool binary, const void *p, size_t len)
 	if (e->state != ENGINE_OPEN)
 		return;
 	if (binary && e->conn != NULL)
-		send_frame(e->conn, conn_message(true, p, len));
+		send_frame(e->conn, frame_message(WS_BINARY, p, len));
 	else
 		engine_packet(e, binary ? binary_packet(p, len) :
 		    packet_frame('4', p, len));
@@ -484,7 +484,7 @@ probe_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
 
 	if (!binary && len == 6 && memcmp(p, "2probe", 6) == 0) {
 		e->has_probed = true;
-		send_frame(c, conn_message(false, (const uint8_t *)"3probe",
+		send_frame(c, frame_text("3probe",
 		    6));
 		engine_answer(e);
 	} else if (!binary && len > 0 && p[0] == '0' + EIO_UPGRADE)
@@ -605,6 +605,14 @@ is_text(const struct http_request *req)
 	    req->body.len) && state == WS_UTF8_START;
 }
 
+/* Too much waits for a GET that does not come. */
+static bool
+is_stuck(const struct engine *e)
+{
+	return e->poll == NULL && e->conn == NULL &&
+	    e->out.bytes > 2 * set->answer_bytes;
+}
+
 static void
 serve_post(struct engine *e, struct conn *c, const struct http_request *req,
     const struct asked *a)
@@ -614,9 +622,14 @@ serve_post(struct engine *e, struct conn *c, const struct http_request *req,
 	int			r = is_text(req) ? 0 : -1;
 
 	eio_payload_start(&walk, req->body.p, req->body.len);
-	while (r == 0 && e->state == ENGINE_OPEN &&
+	while (r == 0 && e->state == ENGINE_OPEN && !is_stuck(e) &&
 	    (r = eio_payload_next(&walk, &pkt)) == 1)
 		r = engine_input(e, &pkt);
+	if (is_stuck(e)) {
+		asked_refuse(c, a, ASKED_REQUEST);
+		engine_end(e, "", CLOSE_TRY_LATER, "not polling");
+		return;
+	}
 	if (r == -1) {
 		asked_refuse(c, a, ASKED_REQUEST);
 		engine_end(e, "1", CLOSE_BAD_FRAME, "no packet");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/config.h"
 #include "dialect/endpoint.h"
 #include "dialect/native.h"
 #include "dialect/proto.h"
@@ -35,7 +36,8 @@ on_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
 		conn_close(c, CLOSE_BAD_FRAME, "binary message");
 		return;
 	}
-	if (proto_parse(&cmd, (const char *)p, len, NULL) == -1)
+	if (proto_parse(&cmd, (const char *)p, len, NULL,
+	    NULL) == -1)
 		conn_close(c, CLOSE_BAD_FRAME, "not a JSON object");
 	else
 		client_command(conn_owner(c), &cmd);
@@ -112,5 +114,5 @@ const struct route native_routes[] = {
 void
 native_init(const struct endpoint_env *env)
 {
-	(void)env;
+	proto_init((size_t)env->cfg->max_message);
 }

@@ -1,28 +1,32 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * The native dialect.  Input is parsed with jansson.  Output is put together
- * as text: event data comes from PostgreSQL as JSON and goes out as it came.
+ * The native dialect.  Data is handed on as it was written, in both
+ * directions: a client's is the slice of its message, and that of an event is
+ * PostgreSQL's text.
  */
 
-#include <jansson.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/conn.h"
+#include "base/span.h"
+#include "base/text.h"
+#include "base/xmalloc.h"
 #include "dialect/proto.h"
+#include "net/conn.h"
+#include "net/frame.h"
 #include "push/command.h"
 #include "push/room.h"
-#include "base/text.h"
-#include "push/value.h"
-#include "base/xmalloc.h"
 
 #define EVENT_NAME_MAX	200		/* bytes, as pgpush.on allows */
 #define KEY_MAX		100
 #define REF_MAX		200
+#define TYPE_MAX	16
+
+static size_t	max_message = SIZE_MAX;	/* bytes, numbers written out */
 
 /* Output.  One buffer serves every frame; it keeps its size. */
 
@@ -39,7 +43,7 @@ static struct frame *
 finish(void)
 {
 	text_add(&out, "}");
-	return conn_message(false, (const uint8_t *)out.buf, out.len);
+	return frame_text(out.buf, out.len);
 }
 
 static void
@@ -57,16 +61,17 @@ add_number(const char *name, int64_t n)
 }
 
 static void
-begin_reply(const char *ref)
+begin_reply(const struct reply_to *to)
 {
 	begin("{\"type\":\"reply\",\"ref\":");
-	text_add(&out, ref);
+	text_add(&out, to == NULL || to->ref == NULL ? "null" : to->ref);
 	text_add(&out, ",\"ok\":true");
 }
 
 static struct frame *
-native_event(const struct entry *e)
+native_event(const struct dialect *d, const struct entry *e)
 {
+	(void)d;
 	begin("{\"type\":\"event\",\"room\":");
 	text_add_string(&out, e->room);
 	add_field(",\"event\":", e->event);
@@ -81,8 +86,9 @@ native_event(const struct entry *e)
 }
 
 static struct frame *
-native_emit(const char *event, const char *data)
+native_emit(struct session *s, const char *event, const char *data)
 {
+	(void)s;
 	begin("{\"type\":\"event\"");
 	add_field(",\"event\":", event);
 	text_add(&out, ",\"data\":");
@@ -91,10 +97,11 @@ native_emit(const char *event, const char *data)
 }
 
 static struct frame *
-native_welcome(const struct welcome *w)
+native_welcome(struct session *s, const struct welcome *w)
 {
 	size_t	i;
 
+	(void)s;
 	begin("{\"type\":\"welcome\"");
 	add_field(",\"session\":", w->session);
 	add_field(",\"user\":", w->user);
@@ -111,17 +118,20 @@ native_welcome(const struct welcome *w)
 }
 
 static struct frame *
-native_joined(const char *ref, const char *room, int64_t id)
+native_joined(struct session *s, const struct reply_to *to,
+    const char *room, int64_t id)
 {
-	begin_reply(ref);
+	(void)s;
+	begin_reply(to);
 	add_field(",\"room\":", room);
 	add_number(",\"id\":", id);
 	return finish();
 }
 
 static struct frame *
-native_put_in(const char *room, int64_t id)
+native_put_in(struct session *s, const char *room, int64_t id)
 {
+	(void)s;
 	begin("{\"type\":\"joined\"");
 	add_field(",\"room\":", room);
 	add_number(",\"id\":", id);
@@ -129,8 +139,9 @@ native_put_in(const char *room, int64_t id)
 }
 
 static struct frame *
-native_left(const char *room, const char *reason)
+native_left(struct session *s, const char *room, const char *reason)
 {
+	(void)s;
 	begin("{\"type\":\"left\"");
 	add_field(",\"room\":", room);
 	add_field(",\"reason\":", reason);
@@ -138,45 +149,55 @@ native_left(const char *room, const char *reason)
 }
 
 static struct frame *
-native_reply_leave(const char *ref, const char *room)
+native_reply_leave(struct session *s, const struct reply_to *to,
+    const char *room)
 {
-	begin_reply(ref);
+	(void)s;
+	begin_reply(to);
 	add_field(",\"room\":", room);
 	return finish();
 }
 
 static struct frame *
-native_reply_send(const char *ref, const char *data)
+native_reply_send(struct session *s, const struct reply_to *to,
+    const char *data)
 {
-	if (strcmp(ref, "null") == 0)
+	(void)s;
+	if (to->ref == NULL)
 		return NULL;
-	begin_reply(ref);
+	begin_reply(to);
 	text_add(&out, ",\"data\":");
 	text_add(&out, data);
 	return finish();
 }
 
 static struct frame *
-native_reply_ping(const char *ref, int64_t id)
+native_reply_ping(struct session *s, const struct reply_to *to,
+    int64_t id)
 {
-	begin_reply(ref);
+	(void)s;
+	begin_reply(to);
 	add_number(",\"id\":", id);
 	return finish();
 }
 
 static struct frame *
-native_reply_auth(const char *ref, int64_t exp)
+native_reply_auth(struct session *s, const struct reply_to *to,
+    int64_t exp)
 {
-	begin_reply(ref);
+	(void)s;
+	begin_reply(to);
 	add_number(",\"exp\":", exp);
 	return finish();
 }
 
 static struct frame *
-native_error(const char *ref, const char *code, const char *message)
+native_error(struct session *s, const struct reply_to *to,
+    const char *code, const char *message)
 {
+	(void)s;
 	begin("{\"type\":\"reply\",\"ref\":");
-	text_add(&out, ref);
+	text_add(&out, to == NULL || to->ref == NULL ? "null" : to->ref);
 	add_field(",\"ok\":false,\"error\":{\"code\":", code);
 	add_field(",\"message\":", message);
 	text_add(&out, "}");
@@ -184,8 +205,9 @@ native_error(const char *ref, const char *code, const char *message)
 }
 
 static struct frame *
-native_reset(const char *room, int64_t id, const char *epoch)
+native_reset(struct session *s, const char *room, int64_t id, const char *epoch)
 {
+	(void)s;
 	begin("{\"type\":\"reset\"");
 	add_field(",\"room\":", room);
 	add_number(",\"id\":", id);
@@ -194,25 +216,33 @@ native_reset(const char *room, int64_t id, const char *epoch)
 }
 
 static struct frame *
-native_at(int64_t id)
+native_at(struct session *s, int64_t id)
 {
+	(void)s;
 	begin("{\"type\":\"at\"");
 	add_number(",\"id\":", id);
 	return finish();
 }
 
 static struct frame *
-native_expiring(int64_t seconds)
+native_expiring(struct session *s, int64_t seconds)
 {
+	(void)s;
 	begin("{\"type\":\"expiring\"");
 	add_number(",\"in\":", seconds);
 	return finish();
 }
 
+static void
+native_end(struct session *s, int code, const char *reason)
+{
+	conn_close(session_conn(s), code, reason);
+}
+
 const struct dialect proto_dialect = {
-	.id = DIALECT_NATIVE,
+	.label = STAT_NATIVE,
 	.has_pongs = true,
-	.end = conn_close,
+	.end = native_end,
 	.event = native_event,
 	.emit = native_emit,
 	.welcome = native_welcome,
@@ -231,79 +261,58 @@ const struct dialect proto_dialect = {
 
 /* Input */
 
-/* A NUL is valid in JSON, but not in a C string, nor in PostgreSQL's jsonb. */
-static bool
-has_nul(const json_t *string)
-{
-	return strlen(json_string_value(string)) != json_string_length(string);
-}
-
-/* Whether JSON text has an escaped NUL. */
-static bool
-text_has_nul(const char *s)
-{
-	while ((s = strchr(s, '\\')) != NULL) {
-		if (strncmp(s, "\\u0000", 6) == 0)
-			return true;
-		s += 2;
-	}
-	return false;
-}
-
 /*
  * A string field of the command into *s.  A missing one is NULL; one of
- * another type, or longer than max bytes, or empty, makes the command bad.
+ * another type, or longer than max bytes, or empty, or with what is no text,
+ * makes the command bad.
  */
 static void
-get_string(struct command *cmd, const json_t *json, const char *name,
+get_string(struct command *cmd, const struct span *json, const char *name,
     size_t max, char **s)
 {
-	const json_t	*j = json_object_get(json, name);
-
-	if (j == NULL || json_is_null(j))
-		return;
-	if (!json_is_string(j) || json_string_length(j) == 0 ||
-	    json_string_length(j) > max || has_nul(j)) {
-		cmd->wrong = name;
-		return;
-	}
-	*s = xstrdup(json_string_value(j));
-}
-
-static void
-get_since(struct command *cmd, const json_t *json)
-{
-	const json_t	*j = json_object_get(json, "since");
-
-	if (j == NULL || json_is_null(j))
-		return;
-	if (json_is_integer(j) && json_integer_value(j) >= 0)
-		cmd->since = json_integer_value(j);
-	else
-		cmd->wrong = "since";
-}
-
-static void
-get_ref(struct command *cmd, const json_t *json)
-{
-	const json_t	*j = json_object_get(json, "ref");
+	struct span	 v = span_member(json, name);
 	char		*text;
 
-	if (json_is_number(j) || json_is_string(j)) {
-		text = value_text(j);
-		if (strlen(text) <= REF_MAX) {
-			free(cmd->ref);
-			cmd->ref = text;
-			return;
-		}
-		free(text);
+	if (v.kind == SPAN_NONE || v.kind == SPAN_NULL)
+		return;
+	if (max > v.len)
+		max = v.len;
+	text = xmalloc(max + 1);
+	if (span_string(&v, text, max + 1) > 0)
+		*s = xstrdup(text);
+	else
+		cmd->wrong = name;
+	free(text);
+}
+
+static void
+get_since(struct command *cmd, const struct span *json)
+{
+	struct span	v = span_member(json, "since");
+
+	if (v.kind == SPAN_NONE || v.kind == SPAN_NULL)
+		return;
+	if (span_integer(&v, &cmd->since) == -1 || cmd->since < 0) {
+		cmd->since = -1;
+		cmd->wrong = "since";
 	}
-	if (j != NULL && !json_is_null(j))
+}
+
+/* The ref goes back as it was written. */
+static void
+get_ref(struct command *cmd, const struct span *json)
+{
+	struct span	v = span_member(json, "ref");
+
+	if ((v.kind == SPAN_NUMBER || v.kind == SPAN_STRING) &&
+	    v.len <= REF_MAX && span_is_jsonb(&v, max_message))
+		cmd->to.ref = xmemdup(v.p, v.len);
+	else if (v.kind != SPAN_NONE && v.kind != SPAN_NULL)
 		cmd->wrong = "ref";
 }
 
 static void
-get_type(struct command *cmd, const json_t *json, const char *fallback)
+get_type(struct command *cmd, const struct span *json, const char *fallback)
 {
 	static const struct {
 		const char		*name;
@@ -315,12 +324,15 @@ get_type(struct command *cmd, const json_t *json, const char *fallback)
 		{ "send", COMMAND_SEND },
 		{ "ping", COMMAND_PING },
 	};
-	const char	*name;
+	struct span	 v = span_member(json, "type");
+	char		 text[TYPE_MAX];
+	const char	*name = NULL;
 	size_t		 i;
 
-	name = json_string_value(json_object_get(json, "type"));
-	if (json_object_get(json, "type") == NULL)
+	if (v.kind == SPAN_NONE)
 		name = fallback;
+	else if (span_string(&v, text, sizeof(text)) > 0)
+		name = text;
 	cmd->type = COMMAND_BAD;
 	for (i = 0; name != NULL && i < sizeof(types) / sizeof(types[0]); i++)
 		if (strcmp(types[i].name, name) == 0)
@@ -348,80 +360,53 @@ missing(const struct command *cmd)
 	return NULL;
 }
 
-/*
- * Parse the text; NULL if it is not JSON.  jansson holds 64-bit integers and
- * doubles; what is larger is JSON all the same, so it is read as well as can
- * be, and cmd->wrong says why it is to be refused.
- */
-static json_t *
-load(struct command *cmd, const char *p, size_t len)
+/* As it was written; but nothing that the database would refuse. */
+static void
+get_data(struct command *cmd, const struct span *json)
 {
-	json_error_t	 err;
-	json_t		*j = json_loadb(p, len, JSON_ALLOW_NUL, &err);
+	struct span	v = span_member(json, "data");
 
-	if (j != NULL)
-		return j;
-	if (json_error_code(&err) == json_error_null_byte_in_key)
-		cmd->wrong = "a name, which holds a NUL";
-	else if (json_error_code(&err) == json_error_numeric_overflow) {
-		cmd->wrong = "a number, which is too large";
-		j = json_loadb(p, len, JSON_ALLOW_NUL |
-		    JSON_DECODE_INT_AS_REAL, &err);
+	if (v.kind == SPAN_NONE) {
+		cmd->data = xstrdup("null");
+		return;
 	}
-	return j == NULL && cmd->wrong != NULL ? json_object() : j;
-}
-
-static void
-get_data(struct command *cmd, const json_t *json)
-{
-	const json_t	*data = json_object_get(json, "data");
-
-	cmd->data = data == NULL ? xstrdup("null") : value_text(data);
-	if (text_has_nul(cmd->data))
+	cmd->data = xmemdup(v.p, v.len);
+	if (!span_is_jsonb(&v, max_message))
 		cmd->wrong = "data";
-}
-
-/* Take the fields; cmd->wrong may be set already. */
-static void
-get_fields(struct command *cmd, const json_t *json, size_t len,
-    const char *fallback)
-{
-	if (cmd->wrong == NULL)
-		get_type(cmd, json, fallback);
-	get_ref(cmd, json);
-	get_since(cmd, json);
-	get_string(cmd, json, "token", len, &cmd->token);
-	get_string(cmd, json, "room", ROOM_NAME_MAX, &cmd->room);
-	get_string(cmd, json, "event", EVENT_NAME_MAX, &cmd->event);
-	get_string(cmd, json, "key", KEY_MAX, &cmd->key);
-	get_string(cmd, json, "epoch", REF_MAX, &cmd->epoch);
-	if (fallback != NULL)
-		get_string(cmd, json, "session", REF_MAX, &cmd->session);
-	if (cmd->room != NULL && !room_name_ok(cmd->room))
-		cmd->wrong = "room";
-	get_data(cmd, json);
-	if (cmd->wrong == NULL)
-		cmd->wrong = missing(cmd);
-	if (cmd->wrong != NULL)
-		cmd->type = COMMAND_BAD;
 }
 
 int
 proto_parse(struct command *cmd, const char *p, size_t len,
-    const char *fallback)
+    const char *fallback, char **session)
 {
-	json_t	*json;
-	int	 r = -1;
+	struct span	json = span_parse(p, len);
 
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->since = -1;
-	json = load(cmd, p, len);
-	if (json_is_object(json)) {
-		cmd->ref = xstrdup("null");
-		get_fields(cmd, json, len, fallback);
-		r = 0;
-	}
-	/* A command may wait, and parsed it is ten times as large. */
-	json_decref(json);
-	return r;
+	if (json.kind != SPAN_OBJECT)
+		return -1;
+	get_type(cmd, &json, fallback);
+	get_ref(cmd, &json);
+	get_since(cmd, &json);
+	get_string(cmd, &json, "token", len, &cmd->token);
+	get_string(cmd, &json, "room", ROOM_NAME_MAX, &cmd->room);
+	get_string(cmd, &json, "event", EVENT_NAME_MAX, &cmd->event);
+	get_string(cmd, &json, "key", KEY_MAX, &cmd->key);
+	get_string(cmd, &json, "epoch", REF_MAX, &cmd->epoch);
+	if (session != NULL)
+		get_string(cmd, &json, "session", REF_MAX, session);
+	if (cmd->room != NULL && !room_name_ok(cmd->room))
+		cmd->wrong = "room";
+	get_data(cmd, &json);
+	if (cmd->wrong == NULL)
+		cmd->wrong = missing(cmd);
+	if (cmd->wrong != NULL)
+		cmd->type = COMMAND_BAD;
+	return 0;
+}
+
+void
+proto_init(size_t max)
+{
+	max_message = max;
 }

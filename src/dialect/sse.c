@@ -1,43 +1,44 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Every frame is the native one with lines around it, so that a client needs
- * one parser, and what a frame says is said in one place.  A reply whose ref
- * somebody expects answers his request instead of going into the stream.
+ * Every record is the native text with lines around it, so that a client needs
+ * one parser, and what a record says is said in one place.
  */
 
-#include <sys/queue.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/conn.h"
-#include "db/entry.h"
-#include "db/feed.h"
-#include "net/frame.h"
-#include "net/request.h"
-#include "base/log.h"
-#include "dialect/proto.h"
-#include "dialect/sse.h"
+#include "base/config.h"
 #include "base/text.h"
 #include "base/xmalloc.h"
+#include "db/entry.h"
+#include "db/feed.h"
+#include "dialect/endpoint.h"
+#include "dialect/proto.h"
+#include "dialect/sse.h"
+#include "net/conn.h"
+#include "net/frame.h"
+#include "net/http.h"
+#include "net/request.h"
+#include "net/ws.h"
+#include "push/admit.h"
+#include "push/client.h"
+#include "push/reply.h"
+#include "push/room.h"
+#include "push/session.h"
 
+/* An EventSource dispatches these itself: a page must not take an event of a
+ * room for a broken connection. */
+#define OWN_EVENTS	"error open message"
 #define RETRY_MS	1000		/* what a stream begins with */
+#define REFUSED_MS	5000		/* for a client that is not admitted */
+#define EPOCH_MAX	64
 #define TYPE		"text/event-stream"
 
-/* A request that a reply answers. */
-struct expected {
-	LIST_ENTRY(expected)	 entry;
-	struct conn		*conn;		/* waiting; outlives us */
-	const struct session	*session;	/* only compared */
-	char			*ref;		/* owned; ours */
-	char			*given;		/* owned; the client's */
-};
-
-static struct feed			*feed;
-static LIST_HEAD(, expected)		 expected;
-static uint64_t				 nexpected;	/* ever */
+static const struct config	*cfg;
+static struct feed		*feed;
 
 /* Lines */
 
@@ -52,27 +53,32 @@ frame_of_text(char *text)
 }
 
 /*
- * The lines around a native frame, of which the caller's reference goes.  A
+ * The lines around a native text, of which the caller's reference goes.  A
  * name comes from the database and may hold anything: a line it may not end.
  */
 static struct frame *
 wrap(const char *id, const char *prefix, const char *name,
     struct frame *native)
 {
-	size_t		 len, i, n;
-	const uint8_t	*json = conn_payload(native, &len);
+	size_t		 i, n;
 	char		*head;
 	struct frame	*f;
 
+	if (prefix[0] == '\0' && config_list_has(OWN_EVENTS, name))
+		prefix = "event:";
 	head = xasprintf("%sevent: %s%s\ndata: ", id, prefix, name);
 	n = strlen(head);
 	for (i = strlen(id); i + sizeof("\ndata: ") <= n; i++)
 		if (head[i] == '\n' || head[i] == '\r')
 			head[i] = ' ';
-	f = frame_new(n + len + 2);
+	f = frame_new(n + native->len + 2);
 	memcpy(f->data, head, n);
-	memcpy(f->data + n, json, len);
-	memcpy(f->data + n + len, "\n\n", 2);
+	memcpy(f->data + n, native->data, native->len);
+	/* Between the parts of a JSON text a line may end; a record's not. */
+	for (i = n; i < n + native->len; i++)
+		if (f->data[i] == '\n' || f->data[i] == '\r')
+			f->data[i] = ' ';
+	memcpy(f->data + n + native->len, "\n\n", 2);
 	free(head);
 	frame_unref(native);
 	return f;
@@ -85,36 +91,38 @@ control(const char *type, struct frame *native)
 }
 
 static struct frame *
-sse_event(const struct entry *e)
+sse_event(const struct dialect *d, const struct entry *e)
 {
 	char		*id;
 	struct frame	*f;
 
+	(void)d;
 	id = e->id != 0 && e->kind != ENTRY_SIGNAL ? xasprintf("id: %s.%"
 	    PRId64 "\n", feed_epoch(feed), e->id) : xstrdup("");
-	f = wrap(id, "", e->event, proto_dialect.event(e));
+	f = wrap(id, "", e->event, proto_dialect.event(&proto_dialect, e));
 	free(id);
 	return f;
 }
 
 static struct frame *
-sse_emit(const char *event, const char *data)
+sse_emit(struct session *s, const char *event, const char *data)
 {
-	return wrap("", "", event, proto_dialect.emit(event, data));
+	return wrap("", "", event, proto_dialect.emit(s, event, data));
 }
 
 /* The position moves on with the heartbeat; no event comes of it. */
 static struct frame *
-sse_at(int64_t id)
+sse_at(struct session *s, int64_t id)
 {
+	(void)s;
 	return frame_of_text(xasprintf("id: %s.%" PRId64 "\n\n",
 	    feed_epoch(feed), id));
 }
 
 static struct frame *
-sse_welcome(const struct welcome *w)
+sse_welcome(struct session *s, const struct welcome *w)
 {
-	struct frame	*native = proto_dialect.welcome(w), *f;
+	struct frame	*native = proto_dialect.welcome(s, w), *f;
 	char		*id;
 
 	/* Who is cut before he was told the resets must come back as he was. */
@@ -127,166 +135,78 @@ sse_welcome(const struct welcome *w)
 }
 
 static struct frame *
-sse_put_in(const char *room, int64_t id)
+sse_put_in(struct session *s, const char *room, int64_t id)
 {
-	return control("joined", proto_dialect.put_in(room, id));
+	return control("joined", proto_dialect.put_in(s, room, id));
 }
 
 static struct frame *
-sse_left(const char *room, const char *reason)
+sse_left(struct session *s, const char *room, const char *reason)
 {
-	return control("left", proto_dialect.left(room, reason));
+	return control("left", proto_dialect.left(s, room, reason));
 }
 
 static struct frame *
-sse_reset(const char *room, int64_t id, const char *epoch)
+sse_reset(struct session *s, const char *room, int64_t id, const char *epoch)
 {
-	return control("reset", proto_dialect.reset(room, id, epoch));
+	return control("reset", proto_dialect.reset(s, room, id, epoch));
 }
 
 static struct frame *
-sse_expiring(int64_t seconds)
+sse_expiring(struct session *s, int64_t seconds)
 {
-	return control("expiring", proto_dialect.expiring(seconds));
+	return control("expiring", proto_dialect.expiring(s, seconds));
 }
 
-/* Replies */
+/* Replies: into the stream; or as they are, if a request waits for them. */
 
-static void
-answer(struct conn *c, int status, const char *json, size_t len)
-{
-	char	*body = xmemdup(json, len);
-
-	conn_respond(c, status, NULL, "application/json", body);
-	free(body);
-}
-
-static struct expected *
-expected_find(const char *ref)
-{
-	struct expected	*x;
-
-	LIST_FOREACH(x, &expected, entry)
-		if (strcmp(x->ref, ref) == 0)
-			break;
-	return x;
-}
-
-/* The ref as the client gave it. */
-static const char *
-given(const char *ref)
-{
-	const struct expected	*x = expected_find(ref);
-
-	return x == NULL ? ref : x->given;
-}
-
-/* To the request that expects it, or into the stream. */
 static struct frame *
-reply(const char *ref, struct frame *native)
+reply(const struct reply_to *to, struct frame *native)
 {
-	struct expected	*x = expected_find(ref);
-	const uint8_t	*json;
-	size_t		 len;
-
-	if (x == NULL && ref[0] == '[') {
-		frame_unref(native);	/* he hung up */
-		return NULL;
-	}
-	if (x == NULL || native == NULL)
-		return control("reply", native);
-	json = conn_payload(native, &len);
-	answer(x->conn, 200, (const char *)json, len);
-	sse_forget(x->conn);
-	frame_unref(native);
-	return NULL;
+	return to != NULL && to->ops != NULL ? native :
+	    control("reply", native);
 }
 
 static struct frame *
-sse_joined(const char *ref, const char *room, int64_t id)
+sse_joined(struct session *s, const struct reply_to *to, const char *room,
+    int64_t id)
 {
-	return reply(ref, proto_dialect.joined(given(ref), room, id));
+	return reply(to, proto_dialect.joined(s, to, room, id));
 }
 
 static struct frame *
-sse_reply_leave(const char *ref, const char *room)
+sse_reply_leave(struct session *s, const struct reply_to *to,
+    const char *room)
 {
-	return reply(ref, proto_dialect.reply_leave(given(ref), room));
+	return reply(to, proto_dialect.reply_leave(s, to, room));
 }
 
 static struct frame *
-sse_reply_send(const char *ref, const char *data)
+sse_reply_send(struct session *s, const struct reply_to *to, const char *data)
 {
-	return reply(ref, proto_dialect.reply_send(given(ref), data));
+	return reply(to, proto_dialect.reply_send(s, to, data));
 }
 
 static struct frame *
-sse_reply_ping(const char *ref, int64_t id)
+sse_reply_ping(struct session *s, const struct reply_to *to, int64_t id)
 {
-	return reply(ref, proto_dialect.reply_ping(given(ref), id));
+	return reply(to, proto_dialect.reply_ping(s, to, id));
 }
 
 static struct frame *
-sse_reply_auth(const char *ref, int64_t exp)
+sse_reply_auth(struct session *s, const struct reply_to *to, int64_t exp)
 {
-	return reply(ref, proto_dialect.reply_auth(given(ref), exp));
+	return reply(to, proto_dialect.reply_auth(s, to, exp));
 }
 
 static struct frame *
-sse_error(const char *ref, const char *code, const char *message)
+sse_error(struct session *s, const struct reply_to *to, const char *code,
+    const char *message)
 {
-	return reply(ref, proto_dialect.error(given(ref), code, message));
-}
-
-void
-sse_expect(struct conn *c, const struct session *s, char **ref)
-{
-	struct expected	*x = xcalloc(1, sizeof(*x));
-
-	x->conn = c;
-	x->session = s;
-	/* A send without a ref is not answered: this one must be. */
-	x->given = strcmp(*ref, "null") == 0 ? xstrdup("0") : xstrdup(*ref);
-	/* No number or string of a client's looks like this; see reply. */
-	x->ref = xasprintf("[%" PRIu64 "]", ++nexpected);
-	LIST_INSERT_HEAD(&expected, x, entry);
-	free(*ref);
-	*ref = xstrdup(x->ref);
-}
-
-void
-sse_forget(const struct conn *c)
-{
-	struct expected	*x;
-
-	LIST_FOREACH(x, &expected, entry)
-		if (x->conn == c)
-			break;
-	if (x == NULL)
-		return;
-	LIST_REMOVE(x, entry);
-	free(x->ref);
-	free(x->given);
-	free(x);
+	return reply(to, proto_dialect.error(s, to, code, message));
 }
 
 /* Ends */
-
-void
-sse_ended(const struct session *s)
-{
-	struct expected	*x, *next;
-	struct conn	*c;
-
-	for (x = LIST_FIRST(&expected); x != NULL; x = next) {
-		next = LIST_NEXT(x, entry);
-		c = x->conn;
-		if (x->session != s || !conn_is_waiting(c))
-			continue;
-		sse_forget(c);
-		request_refuse(c, 404, "not_found", "the session has ended");
-	}
-}
 
 static void
 send_text(struct conn *c, char *text)
@@ -297,7 +217,7 @@ send_text(struct conn *c, char *text)
 	frame_unref(f);
 }
 
-void
+static void
 sse_later(struct conn *c, int64_t retry_ms)
 {
 	/* Any status but 200 would make an EventSource give up for good. */
@@ -306,9 +226,8 @@ sse_later(struct conn *c, int64_t retry_ms)
 	conn_close(c, CLOSE_TRY_LATER, "later");
 }
 
-/* A close code of the native dialect as an answer to a request. */
-static void
-refuse_with(struct conn *c, int code, const char *reason)
+void
+sse_refuse_with(struct conn *c, int code, const char *reason)
 {
 	switch (code) {
 	case CLOSE_UNAUTHORIZED:
@@ -337,17 +256,18 @@ retry_of(const char *reason)
 }
 
 static void
-sse_end(struct conn *c, int code, const char *reason)
+sse_end(struct session *s, int code, const char *reason)
 {
-	struct text	t = { NULL, 0, 0 };
-	bool		later = code == CLOSE_RESTART || code ==
+	struct conn	*c = session_conn(s);
+	struct text	 t = { NULL, 0, 0 };
+	bool		 later = code == CLOSE_RESTART || code ==
 			    CLOSE_TRY_LATER || code == CLOSE_AUTH_TIMEOUT;
 
 	if (conn_is_waiting(c)) {
 		if (later)
 			sse_later(c, retry_of(reason));
 		else
-			refuse_with(c, code, reason);
+			sse_refuse_with(c, code, reason);
 		return;
 	}
 	if (later) {
@@ -365,32 +285,16 @@ sse_end(struct conn *c, int code, const char *reason)
 	conn_close(c, code, reason);
 }
 
-static void
-post_end(struct conn *c, int code, const char *reason)
-{
-	sse_forget(c);
-	if (conn_is_waiting(c))
-		refuse_with(c, code, reason);
-}
-
-/* The dialects */
-
-static struct frame *
-no_emit(const char *event, const char *data)
-{
-	(void)event;
-	(void)data;
-	return NULL;
-}
+/* The dialect */
 
 static void
-sse_begin(struct conn *c)
+sse_begin(struct session *s)
 {
-	conn_stream(c, TYPE);
+	conn_stream(session_conn(s), TYPE);
 }
 
 const struct dialect sse_dialect = {
-	.id = DIALECT_SSE,
+	.label = STAT_SSE,
 	.merged = true,
 	.begin = sse_begin,
 	.end = sse_end,
@@ -410,22 +314,100 @@ const struct dialect sse_dialect = {
 	.expiring = sse_expiring,
 };
 
-const struct dialect post_dialect = {
-	.id = DIALECT_SSE,
-	.is_brief = true,
-	.end = post_end,
-	.emit = no_emit,
-	.joined = sse_joined,
-	.reply_leave = sse_reply_leave,
-	.reply_send = sse_reply_send,
-	.reply_ping = sse_reply_ping,
-	.reply_auth = sse_reply_auth,
-	.error = sse_error,
+/* The request: GET /events */
+
+static void
+on_drained(struct conn *c)
+{
+	client_drained(conn_owner(c));
+}
+
+static void
+on_closed(struct conn *c, int code)
+{
+	(void)code;
+	admit_leave();
+	client_lost(conn_owner(c));
+}
+
+static const struct conn_ops conn_ops = { NULL, on_drained, NULL, on_closed };
+
+/* The rooms of the query as a JSON array; NULL: one cannot be, or too many. */
+static char *
+find_rooms(const struct http_request *req)
+{
+	struct http_slice	 rest = req->query;
+	char			 room[ROOM_NAME_MAX + 2];
+	struct text		 t = { NULL, 0, 0 };
+	size_t			 i;
+	uint32_t		 utf8;
+	int			 r;
+
+	text_add(&t, "[");
+	for (i = 0; (r = http_query_next(&rest, "room", room,
+	    sizeof(room))) != HTTP_QUERY_END; i++) {
+		utf8 = WS_UTF8_START;
+		if (r < 0 || !room_name_ok(room) ||
+		    i >= (size_t)cfg->max_rooms ||
+		    !ws_utf8_check(&utf8, (const uint8_t *)room, (size_t)r) ||
+		    utf8 != WS_UTF8_START) {
+			free(t.buf);
+			return NULL;
+		}
+		if (i > 0)
+			text_add(&t, ",");
+		text_add_string(&t, room);
+	}
+	text_add(&t, "]");
+	return t.buf;
+}
+
+static void
+sse_open(struct conn *c, const struct http_request *req)
+{
+	char		*token, *rooms, epoch[EPOCH_MAX];
+	int64_t		 since = request_position(req, epoch, sizeof(epoch));
+	const char	*why;
+	struct session	*s;
+
+	if ((why = admit_refusal()) != NULL) {
+		conn_refused(c, 503, why);
+		sse_later(c, REFUSED_MS);
+		return;
+	}
+	if ((token = request_token(req, true)) == NULL) {
+		request_refuse(c, 401, "unauthorized", "no token");
+		return;
+	}
+	if ((rooms = find_rooms(req)) == NULL) {
+		free(token);
+		request_refuse(c, 400, "bad_request", "bad or too many rooms");
+		return;
+	}
+	/* A position that cannot be read is no epoch's: it resets. */
+	if (since == REQUEST_BAD_POSITION) {
+		since = 0;
+		(void)snprintf(epoch, sizeof(epoch), "?");
+	}
+	s = session_new(c, &sse_dialect);
+	conn_own(c, &conn_ops, s);
+	conn_defer(c);
+	admit_enter();
+	client_open(s);
+	client_token(s, token, strlen(token), since, epoch[0] == '\0' ? NULL :
+	    epoch, rooms);
+	free(token);
+	free(rooms);
+}
+
+const struct route sse_routes[] = {
+	{ "GET", "/events", sse_open, true },
+	{ NULL, NULL, NULL, false },
 };
 
 void
-sse_init(struct feed *f)
+sse_init(const struct endpoint_env *env)
 {
-	feed = f;
-	LIST_INIT(&expected);
+	cfg = env->cfg;
+	feed = env->feed;
 }

@@ -2,43 +2,28 @@
 #ifndef SSE_H
 #define SSE_H
 
-#include <stdint.h>
-
-#include "push/session.h"
+#include "net/route.h"
 
 /*
- * Server-sent events (HTML standard, section 9.2) and the POST beside them:
- * the second dialect, pgpush-protocol(7).  What a stream is told is the native
- * frame as data; its position goes with it as the event's id, one for all
- * rooms of the stream.
+ * Server-sent events (HTML standard, section 9.2), pgpush-protocol(7): the
+ * second dialect, at GET /events.  What a stream is told is the native text as
+ * data; its position goes with it as the event's id, one for all rooms of the
+ * stream.
  */
 
 struct conn;
-struct feed;
+struct dialect;
+struct endpoint_env;
 
-/* feed gives the epoch for ids, and outlives the module. */
-void	 sse_init(struct feed *feed);
+void	 sse_init(const struct endpoint_env *env);
+extern const struct route sse_routes[];
 
-/* Of a session whose connection is a stream, or is to become one. */
+/* Of a session that a stream carries, or a request that becomes one.  A reply
+ * that has a target of its own is the native text, with no lines around it. */
 extern const struct dialect sse_dialect;
 
-/*
- * Of a session that lasts for one POST: it is in no room, and its connection
- * is answered with the reply to its one command.
- */
-extern const struct dialect post_dialect;
-
-/*
- * The session's reply to the command with this ref is the answer to the
- * deferred request of this connection; the ref is replaced by one that tells
- * them apart.  sse_forget: the connection has ended, or was answered otherwise.
- * sse_ended: the session has, and its requests are answered so.
- */
-void	 sse_expect(struct conn *c, const struct session *s, char **ref);
-void	 sse_forget(const struct conn *c);
-void	 sse_ended(const struct session *s);
-
-/* Tell a client that would be a stream to come back later. */
-void	 sse_later(struct conn *c, int64_t retry_ms);
+/* Answer a request with the status and the error that stand for a close code
+ * of the native dialect. */
+void	 sse_refuse_with(struct conn *c, int code, const char *reason);
 
 #endif

@@ -35,6 +35,7 @@
 #include "net/ws.h"
 #include "net/wsread.h"
 
+#define TLS_HANDSHAKE	0x16		/* RFC 8446 section 5.1; no method */
 #define READ_SIZE	65536
 #define IOV_COUNT	64
 #define FLUSH_SLICE	256		/* connections written in a turn */
@@ -305,42 +306,36 @@ conn_write(struct conn *c)
 	conn_arm(c);
 }
 
-static struct frame *
-frame_make(uint8_t opcode, const uint8_t *p, size_t len)
-{
-	struct frame	*f = frame_new(ws_header_size(len) + len);
-	size_t		 n;
-
-	n = ws_header_write(f->data, opcode, len);
-	if (len > 0)
-		memcpy(f->data + n, p, len);
-	return f;
-}
-
 static void
 conn_send_frame(struct conn *c, uint8_t opcode, const uint8_t *p, size_t len)
 {
-	struct frame	*f = frame_make(opcode, p, len);
+	struct frame	*f = frame_message(opcode, p, len);
 
 	conn_queue(c, f, DUE_NOW);
 	frame_unref(f);
 }
 
-static void
-conn_send_bytes(struct conn *c, const void *p, size_t len)
+/* A text, which is freed, and what follows it. */
+static struct frame *
+frame_of(char *text, const void *body, size_t len)
 {
-	struct frame	*f = frame_new(len);
+	size_t		 n = strlen(text);
+	struct frame	*f = frame_new(n + len);
 
-	memcpy(f->data, p, len);
-	conn_queue(c, f, DUE_NOW);
-	frame_unref(f);
+	memcpy(f->data, text, n);
+	if (len > 0)
+		memcpy(f->data + n, body, len);
+	free(text);
+	return f;
 }
 
 static void
 conn_send_text(struct conn *c, char *text)
 {
-	conn_send_bytes(c, text, strlen(text));
-	free(text);
+	struct frame	*f = frame_of(text, NULL, 0);
+
+	conn_queue(c, f, DUE_NOW);
+	frame_unref(f);
 }
 
 /* Closing */
@@ -555,6 +550,10 @@ conn_head(struct conn *c, const uint8_t *p, size_t n)
 	struct http_request	req;
 	int			r;
 
+	if (p[0] == TLS_HANDSHAKE) {
+		conn_drop(c, CLOSE_ABNORMAL, "TLS on a plain port");
+		return n;
+	}
 	r = http_request_parse(&req, (const char *)p, n);
 	if (r > 0 && req.content_length > c->limits->message_bytes) {
 		conn_respond(c, 413, NULL, "application/json", "{\"error\":{"
@@ -731,28 +730,30 @@ void
 conn_answer(struct conn *c, int status, const char *headers,
     const char *type, const void *body, size_t len)
 {
-	char	*length;
-	bool	 empty = c->is_head || status == 204;
+	struct frame	*f;
+	char		*length;
+	bool		 was_waiting = c->state == CONN_WAITING;
 
 	/* RFC 9110 section 15.3.5: 204 has no content, and says no length. */
 	length = status == 204 ? xstrdup("") : xasprintf("Content-Type: %s\r\n"
 	    "Content-Length: %zu\r\n", type, len);
-	conn_send_text(c, xasprintf("HTTP/1.1 %d %s\r\n%s"
+	f = frame_of(xasprintf("HTTP/1.1 %d %s\r\n%s"
 	    "Cache-Control: no-store\r\nConnection: close\r\n%s%s\r\n",
 	    status, http_reason(status), length,
 	    c->headers == NULL ? "" : c->headers,
-	    headers == NULL ? "" : headers));
+	    headers == NULL ? "" : headers), body,
+	    c->is_head || status == 204 ? 0 : len);
 	free(length);
-	if (!empty && len > 0)
-		conn_send_bytes(c, body, len);
+	conn_queue(c, f, DUE_NOW);
+	frame_unref(f);
 	if (status >= 400)
 		conn_refused(c, status, http_reason(status));
 	c->is_quiet = true;
-	/* Whoever answers at once need not be told of the end. */
-	if (c->state != CONN_WAITING)
-		c->ops = NULL;
 	conn_set_state(c, CONN_LINGER, "answered");
 	clock_start(&c->timer, c->limits->close_timeout_ms);
+	if (was_waiting)
+		conn_tell_closed(c, CLOSE_NORMAL, "answered");
+	c->ops = NULL;
 }
 
 void
@@ -817,6 +818,7 @@ conn_stream(struct conn *c, const char *type)
 	    "Content-Type: %s\r\nCache-Control: no-store\r\n"
 	    "X-Accel-Buffering: no\r\nConnection: close\r\n%s\r\n", type,
 	    c->headers == NULL ? "" : c->headers));
+	c->out.bare = true;
 	conn_set_state(c, CONN_STREAM, "a stream");
 }
 
@@ -845,20 +847,10 @@ conn_send(struct conn *c, struct frame *f, bool is_late)
 		conn_queue(c, f, is_late ? DUE_LATE : DUE_NOW);
 }
 
-struct frame *
-conn_message(bool binary, const uint8_t *p, size_t len)
+bool
+conn_is_stream(const struct conn *c)
 {
-	return frame_make(binary ? WS_BINARY : WS_TEXT, p, len);
-}
-
-const uint8_t *
-conn_payload(const struct frame *f, size_t *len)
-{
-	/* Ours have no mask: RFC 6455 section 5.2. */
-	size_t	n = f->data[1] < 126 ? 2 : f->data[1] == 126 ? 4 : 10;
-
-	*len = f->len - n;
-	return f->data + n;
+	return c->out.bare;
 }
 
 void
@@ -907,6 +899,7 @@ conn_close_all(int code, const char *reason)
 
 	for (c = TAILQ_FIRST(&conns); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		conn_close(c, code, reason);
+		if (c->state != CONN_WAITING)
+			conn_close(c, code, reason);
 	}
 }

@@ -62,7 +62,8 @@ struct conn_ops {
 	void	(*drained)(struct conn *c);
 	/* The timer of conn_set_timer. */
 	void	(*timer)(struct conn *c);
-	/* It is over: code as sent or received (CLOSE_ABNORMAL if neither).
+	/* It is over: code as sent or received (CLOSE_ABNORMAL if neither),
+	 * CLOSE_NORMAL after a deferred answer.
 	 * Called once; nothing more can be sent, and the connection is freed
 	 * soon after. */
 	void	(*closed)(struct conn *c, int code);
@@ -119,12 +120,12 @@ void	 conn_stream(struct conn *c, const char *type);
 
 /*
  * Answer the request and close: status, body of the given type, and further
- * header lines, each ended by CR LF (NULL: none).
+ * header lines, each ended by CR LF (NULL: none).  A line feed is added to the
+ * body, or with conn_answer nothing.  The owner, if the answer was
+ * deferred, hears closed with CLOSE_NORMAL, and nothing more.
  */
 void	 conn_respond(struct conn *c, int status, const char *headers,
 	    const char *type, const char *body);
-
-/* The same with a body of exactly these bytes. */
 void	 conn_answer(struct conn *c, int status, const char *headers,
 	    const char *type, const void *body, size_t len);
 
@@ -136,19 +137,14 @@ void	 conn_upgrade(struct conn *c, const struct http_request *req,
 	    const char *protocol);
 
 /*
- * Queue a frame for writing at the end of this turn, or after all others if it
+ * Queue a message, or bytes of a stream, for writing at the end of this turn, or after all others if it
  * is one of very many (is_late); takes a reference of its own.  Ignored once the
  * connection is closing.
  */
 void	 conn_send(struct conn *c, struct frame *f, bool is_late);
 
-/* A message as bytes for conn_send, on any number of connections: one
- * reference, the caller's.  p is copied. */
-struct frame *
-	 conn_message(bool binary, const uint8_t *p, size_t len);
-/* The payload of such a frame; its length to *len. */
-const uint8_t *
-	 conn_payload(const struct frame *f, size_t *len);
+/* Frames are sent without their WebSocket headers: it is a stream. */
+bool	 conn_is_stream(const struct conn *c);
 void	 conn_ping(struct conn *c);
 
 /* Over the high-water mark, and not yet below half of it since. */
@@ -160,7 +156,8 @@ int64_t	 conn_silent_ms(const struct conn *c);
 /* Call ops->timer once, so many milliseconds from now; replaces the last. */
 void	 conn_set_timer(struct conn *c, int64_t timeout_ms);
 
-/* The same for every connection; a request unanswered is cut off. */
+/* The same for every connection but those whose request is being answered; a
+ * request that has not all arrived is cut off. */
 void	 conn_close_all(int code, const char *reason);
 
 /* Begin the close handshake (section 7.1.2); reason is cut at 123 bytes. */

@@ -23,18 +23,25 @@ typedef size_t	 listener_count(void);
  * Prepare the module.  Connections are accepted as long as count says fewer
  * than max: the rest of the descriptors is for the process itself.
  */
-void	 listener_init(struct event_base *base, listener_accept *accept,
-	    listener_count *count, size_t max);
+void	 listener_init(struct event_base *base, listener_count *count,
+	    size_t max);
 
 /*
- * Listen on an address as addr_parse takes it; with reuse_port together with
- * other processes of the same user, over which the kernel then spreads
- * connections.  Returns 0, or -1 with errno set.
+ * Take an address, as addr_parse does, without listening there yet; with
+ * reuse_port together with other processes of the same user, over which the
+ * kernel then spreads connections.  accept gets them.  Returns 0, or -1 with
+ * errno set.
  */
-int	 listener_add(const char *address, bool reuse_port)
-    __attribute__((warn_unused_result));
+int	 listener_add(const char *address, bool reuse_port,
+	    listener_accept *accept) __attribute__((warn_unused_result));
 
-/* Stop listening; also at the end. */
-void	 listener_stop(void);
+/* Listen wherever we do not yet.  Returns 0, or -1 with errno set. */
+int	 listener_open(void) __attribute__((warn_unused_result));
+/* Accept what waits, then listen no more where accept is this function; the
+ * addresses stay ours. */
+void	 listener_close(listener_accept *accept);
+
+/* Let go of the addresses where accept is this function; NULL: of all. */
+void	 listener_stop(listener_accept *accept);
 
 #endif

@@ -21,6 +21,15 @@ outq_init(struct outq *q)
 	q->off = q->bytes = 0;
 }
 
+static size_t
+wire_len(const struct outq *q, const struct frame *f)
+{
+	size_t	len;
+
+	(void)frame_wire(f, !q->bare, &len);
+	return len;
+}
+
 void
 outq_clear(struct outq *q)
 {
@@ -57,20 +66,21 @@ outq_add(struct outq *q, struct frame *f)
 	if (q->first + q->n == q->cap)
 		outq_grow(q);
 	q->frames[q->first + q->n++] = frame_ref(f);
-	q->bytes += f->len;
+	q->bytes += wire_len(q, f);
 }
 
 int
 outq_iov(const struct outq *q, struct iovec *iov, int max)
 {
-	const struct frame	*f;
-	size_t			 skip = q->off;
-	int			 n;
+	const uint8_t	*p;
+	size_t		 len, skip = q->off;
+	int		 n;
 
 	for (n = 0; n < max && (uint32_t)n < q->n; n++) {
-		f = q->frames[q->first + (uint32_t)n];
-		iov[n].iov_base = (void *)(uintptr_t)(f->data + skip);
-		iov[n].iov_len = f->len - skip;
+		p = frame_wire(q->frames[q->first + (uint32_t)n], !q->bare,
+		    &len);
+		iov[n].iov_base = (void *)(uintptr_t)(p + skip);
+		iov[n].iov_len = len - skip;
 		skip = 0;
 	}
 	return n;
@@ -80,11 +90,15 @@ void
 outq_written(struct outq *q, size_t n)
 {
 	struct frame	*f;
+	size_t		 len;
 
 	q->bytes -= n;
 	n += q->off;
-	while (q->n > 0 && n >= (f = q->frames[q->first])->len) {
-		n -= f->len;
+	while (q->n > 0) {
+		f = q->frames[q->first];
+		if ((len = wire_len(q, f)) > n)
+			break;
+		n -= len;
 		frame_unref(f);
 		q->first++;
 		q->n--;

@@ -3,13 +3,15 @@
 #define OUTQ_H
 
 #include <sys/uio.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
  * The frames that wait to be written on one connection, by reference.  A few
  * of them need no memory beyond the struct itself, which is public so that a
- * connection can embed it; only outq.c touches its fields but for bytes and n.
+ * connection can embed it; only outq.c touches
+ * its fields, but for bytes, n and bare, which is set before the first frame.
  */
 
 struct frame;
@@ -23,6 +25,7 @@ struct outq {
 	uint32_t	  cap;
 	size_t		  off;		/* written of the first frame */
 	size_t		  bytes;	/* waiting */
+	bool		  bare;		/* frames go without their headers */
 	struct frame	 *few[OUTQ_FEW];
 };
 

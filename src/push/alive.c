@@ -35,7 +35,7 @@ alive_ping(struct alive *a, struct session *s, int64_t now)
 	/* A full connection has enough to read; pings could pile up. */
 	if (session_is_full(s))
 		return;
-	session_send(s, session_dialect(s)->at(member_at(s)));
+	session_send(s, session_dialect(s)->at(s, member_at(s)));
 	if (c != NULL)
 		conn_ping(c);	/* of a WebSocket only */
 }
@@ -69,7 +69,7 @@ alive_token_ms(struct alive *a, struct session *s)
 		return 0;
 	if (left <= EXPIRING_S && !a->warned) {
 		a->warned = true;
-		session_send(s, session_dialect(s)->expiring(left));
+		session_send(s, session_dialect(s)->expiring(s, left));
 	}
 	if (left > EXPIRING_S)
 		left -= EXPIRING_S;

@@ -4,7 +4,6 @@
  * Answers of handlers, which an application's functions wrote.
  */
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,66 +12,67 @@
 #include "base/xmalloc.h"
 
 static int
-answer_get_emits(struct answer *a, const json_t *j)
+answer_get_emits(struct answer *a, const struct span *j)
 {
-	const json_t	*item, *event;
-	size_t		 i;
+	struct span	 item, event, data, more;
+	size_t		 at = 0, i;
+	char		*name;
 
-	if (j == NULL || json_is_null(j))
+	if (j->kind == SPAN_NONE || j->kind == SPAN_NULL)
 		return 0;
-	if (!json_is_array(j))
+	if (j->kind != SPAN_ARRAY)
 		return -1;
-	a->emits = xcalloc(json_array_size(j) + 1, sizeof(*a->emits));
-	for (i = 0; i < json_array_size(j); i++) {
-		item = json_array_get(j, i);
-		event = json_array_get(item, 0);
-		if (!json_is_string(event) || json_array_size(item) != 2)
+	while ((item = span_next(j, &at)).kind != SPAN_NONE) {
+		i = 0;
+		event = span_next(&item, &i);
+		data = span_next(&item, &i);
+		more = span_next(&item, &i);
+		if (data.kind == SPAN_NONE || more.kind != SPAN_NONE ||
+		    (name = value_string(&event)) == NULL)
 			return -1;
-		a->emits[i].event = xstrdup(json_string_value(event));
-		a->emits[i].data = value_text(json_array_get(item, 1));
-		a->nemits++;
+		a->emits = xrealloc(a->emits, (a->nemits + 1) *
+		    sizeof(*a->emits));
+		a->emits[a->nemits].event = name;
+		a->emits[a->nemits++].data = xmemdup(data.p, data.len);
 	}
 	return 0;
 }
 
 static int
-answer_get_error(struct answer *a, const json_t *j)
+answer_get_error(struct answer *a, const struct span *j)
 {
-	const char	*code, *message;
+	struct span	code = span_member(j, "code"),
+			message = span_member(j, "message");
 
-	if (j == NULL || json_is_null(j))
+	if (j->kind == SPAN_NONE || j->kind == SPAN_NULL)
 		return 0;
-	code = json_string_value(json_object_get(j, "code"));
-	message = json_string_value(json_object_get(j, "message"));
-	if (code == NULL)
+	if ((a->code = value_string(&code)) == NULL)
 		return -1;
-	a->code = xstrdup(code);
-	a->message = xstrdup(message == NULL ? code : message);
+	if ((a->message = value_string(&message)) == NULL)
+		a->message = xstrdup(a->code);
 	return 0;
 }
 
 int
 answer_parse(struct answer *a, const char *json)
 {
-	json_t		*j = value_load(json);
-	const json_t	*reply;
-	int		 r = -1;
+	struct span	j = span_parse(json, strlen(json)),
+			reply = span_member(&j, "reply"),
+			join = span_member(&j, "join"),
+			leave = span_member(&j, "leave"),
+			emit = span_member(&j, "emit"),
+			error = span_member(&j, "error");
 
 	memset(a, 0, sizeof(*a));
-	if (!json_is_object(j))
-		goto out;
-	if (value_names(json_object_get(j, "join"), &a->join, &a->njoin) == -1 ||
-	    value_names(json_object_get(j, "leave"), &a->leave,
-	    &a->nleave) == -1 ||
-	    answer_get_emits(a, json_object_get(j, "emit")) == -1 ||
-	    answer_get_error(a, json_object_get(j, "error")) == -1)
-		goto out;
-	reply = json_object_get(j, "reply");
-	a->reply = reply == NULL ? xstrdup("null") : value_text(reply);
-	r = 0;
-out:
-	json_decref(j);
-	return r;
+	if (j.kind != SPAN_OBJECT ||
+	    value_names(&join, &a->join, &a->njoin) == -1 ||
+	    value_names(&leave, &a->leave, &a->nleave) == -1 ||
+	    answer_get_emits(a, &emit) == -1 ||
+	    answer_get_error(a, &error) == -1)
+		return -1;
+	a->reply = reply.kind == SPAN_NONE ? xstrdup("null") :
+	    xmemdup(reply.p, reply.len);
+	return 0;
 }
 
 void

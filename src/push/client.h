@@ -15,19 +15,23 @@
 struct command;
 struct config;
 struct conn;
+struct dialect;
 struct event_base;
 struct feed;
-struct pg;
 struct session;
 struct token_keys;
 
-/* query is the connection for authorisation.  All outlive the module. */
+/* All outlive the module. */
 void	 client_init(struct event_base *base, const struct config *cfg,
-	    struct feed *feed, struct pg *query,
-	    const struct token_keys *keys);
+	    struct feed *feed, const struct token_keys *keys);
+/* End all sessions. */
+void	 client_exit(void);
 
 /* A session was made: its clock starts. */
 void	 client_open(struct session *s);
+
+/* Whether a command of it waits, or the database is asked something for it. */
+bool	 client_is_busy(const struct session *s);
 
 /*
  * A token that came with the request, before any message; since and epoch as
@@ -37,8 +41,18 @@ void	 client_open(struct session *s);
 void	 client_token(struct session *s, const char *token, size_t len,
 	    int64_t since, const char *epoch, const char *rooms);
 
-/* A command; it is taken apart. */
+/* A command, of which everything is taken over. */
 void	 client_command(struct session *s, struct command *cmd);
+
+/*
+ * Do one send with the rights of a token, for a client without a session: its
+ * user must exist, and be one who may enter the room that the send needs.  The
+ * rooms of the answer are passed over.  The command's reply target hears of
+ * the reply, or of the close code that stands for none.  c is the connection
+ * that brought it, which need not last.
+ */
+void	 client_once(struct conn *c, const struct dialect *d,
+	    const char *token, size_t len, struct command *cmd);
 
 /*
  * Its connection has ended.  The session ends with it, unless its dialect lets

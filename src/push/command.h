@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "push/reply.h"
+
 /*
  * What a client asks, whatever its dialect.  The dialects make commands; the
  * client module does them.
@@ -22,21 +24,25 @@ enum command_type {
 /* Strings are owned and NULL if absent. */
 struct command {
 	enum command_type type;
-	char		*ref;		/* JSON text, "null" if none */
+	struct reply_to	 to;		/* where the reply goes */
 	char		*token;
 	char		*room;
 	char		*event;
 	char		*data;		/* JSON text, "null" if none */
 	char		*key;
 	char		*epoch;
-	char		*session;	/* of a POST */
-	char		*rooms;		/* of a stream: a JSON array */
+	char		*rooms;		/* of an auth: a JSON array */
 	int64_t		 since;		/* -1: none */
 	const char	*wrong;		/* what is bad about a COMMAND_BAD */
 };
 
-/* Free its strings and make it all zero, which is free already. */
+/*
+ * Free its strings and make it all zero, which is free already.  If it was not
+ * replied to it never will be: with command_drop because the session was
+ * closed with that code.
+ */
 void	 command_free(struct command *cmd);
+void	 command_drop(struct command *cmd, int code, const char *reason);
 
 /*
  * Fill a room template such as order:{orderId} from the command's data into

@@ -75,7 +75,7 @@ member_tell_left(const struct member *m, const char *reason)
 {
 	struct session	*s = m->session;
 
-	session_send(s, session_dialect(s)->left(m->room->name, reason));
+	session_send(s, session_dialect(s)->left(s, m->room->name, reason));
 }
 
 static const char *

@@ -376,7 +376,7 @@ member_reset(struct member *m)
 	m->behind = m->reset = m->is_held = m->wants_log = false;
 	m->last = feed_position(feed);
 	stats_add(STAT_RESETS, 1);
-	session_send(s, session_dialect(s)->reset(m->room->name, m->last,
+	session_send(s, session_dialect(s)->reset(s, m->room->name, m->last,
 	    feed_epoch(feed)));
 }
 
@@ -389,7 +389,7 @@ member_reset_all(struct session *s)
 		member_reset(m);
 	/* A position for all of them must not come before the last reset. */
 	if (session_dialect(s)->merged)
-		session_send(s, session_dialect(s)->at(feed_position(feed)));
+		session_send(s, session_dialect(s)->at(s, feed_position(feed)));
 }
 
 /* Serve what the ring has from index on; false if it cannot take all. */

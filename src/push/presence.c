@@ -83,7 +83,7 @@ add_opened(struct text *t, struct session *s)
 
 	(void)gmtime_r(&at, &tm);
 	(void)strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	stats_label(STAT_SESSIONS, session_dialect(s)->id, dialect,
+	stats_label(STAT_SESSIONS, session_dialect(s)->label, dialect,
 	    sizeof(dialect));
 	add_rooms(t, s);
 	add_member(t, ",\"user\":", session_user(s));

@@ -42,15 +42,11 @@ refusal_log(const struct session *s, const char *code)
 {
 	const struct conn	*c = session_conn(s);
 	const char		*user = session_user(s);
-	char			 peer[ADDR_MAX];
 
 	stats_add_to(STAT_REFUSED, reason_of(code), 1);
-	if (c == NULL)
-		return;
-	conn_peer(c, peer);
 	log_limited(LOG_REQUEST, LOG_LEVEL_INFO, "conn=%" PRIu64
-	    " msg=\"command refused\" peer=%s user=%s code=%s", conn_id(c),
-	    peer, user == NULL ? "-" : log_quote(user, strlen(user)),
+	    " msg=\"command refused\" peer=%s user=%s code=%s",
+	    c == NULL ? 0 : conn_id(c), session_address(s), user == NULL ? "-" : log_quote(user, strlen(user)),
 	    log_quote(code, strlen(code)));
 }
 

@@ -477,14 +477,14 @@ void
 session_close(struct session *s, int code, const char *reason)
 {
 	if (s->conn != NULL) {
-		s->dialect->end(s->conn, code, reason);
+		s->dialect->end(s, code, reason);
 		return;
 	}
 	if (s->ended)
 		return;
 	if (s->dialect->gone != NULL)
 		s->dialect->gone(s, code, reason);
-	ops->closed(s);
+	ops->closed(s, code, reason);
 }
 
 void
@@ -498,34 +498,52 @@ session_send(struct session *s, struct frame *f)
 static struct frame *
 entry_frame(struct entry *e, const struct dialect *d)
 {
-	struct frame	**f = &e->frames[d->id];
+	struct frame	*f = frame_find(e->frames, d);
 
-	if (*f == NULL)
-		*f = d->event(e);
-	return *f;
+	if (f == NULL) {
+		f = d->event(d, e);
+		frame_keep(&e->frames, f, d);
+	}
+	return f;
 }
 
 void
 session_send_entry(struct session *s, struct entry *e, bool is_late)
 {
-	stats_add_to(STAT_DELIVERED, s->dialect->id, 1);
+	stats_add_to(STAT_DELIVERED, s->dialect->label, 1);
 	session_put(s, frame_ref(entry_frame(e, s->dialect)), is_late);
+}
+
+/* The run as one piece for that kind of carrier; the run's reference. */
+static struct frame *
+run_frame(struct run *run, const struct dialect *d, bool is_stream)
+{
+	struct frame	*f = frame_find(run->frames[is_stream], d),
+			*each[RUN_MAX];
+	size_t		 i;
+
+	if (f == NULL) {
+		for (i = 0; i < run->n; i++)
+			each[i] = entry_frame(run->entries[i], d);
+		f = frame_join(each, run->n, !is_stream);
+		frame_keep(&run->frames[is_stream], f, d);
+	}
+	return f;
 }
 
 void
 session_send_run(struct session *s, struct run *run, bool is_late)
 {
-	struct frame	**f = &run->frames[s->dialect->id],
-			 *each[RUN_MAX];
-	size_t		  i;
+	size_t	i;
 
-	if (*f == NULL) {
+	if (s->conn == NULL) {
 		for (i = 0; i < run->n; i++)
-			each[i] = entry_frame(run->entries[i], s->dialect);
-		*f = frame_join(each, run->n);
+			session_send_entry(s, run->entries[i], is_late);
+		return;
 	}
-	stats_add_to(STAT_DELIVERED, s->dialect->id, (int64_t)run->n);
-	session_put(s, frame_ref(*f), is_late);
+	stats_add_to(STAT_DELIVERED, s->dialect->label, (int64_t)run->n);
+	session_put(s, frame_ref(run_frame(run, s->dialect,
+	    conn_is_stream(s->conn))), is_late);
 }
 
 bool

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/stats.h"
 #include "db/entry.h"
 
 /*
@@ -21,6 +22,7 @@ struct conn;
 struct event_base;
 struct frame;
 struct member;
+struct reply_to;
 struct session;
 
 #define SESSION_ID_LEN	22		/* 128 random bits, base64url */
@@ -38,49 +40,66 @@ struct welcome {
 };
 
 /*
- * A dialect turns what the session is told into frames, which the caller owns
- * one reference of.  ref is the client's, as JSON text ("null": none given).
- * NULL means that the dialect has no such message.
+ * A dialect turns what a session is told into text, as a frame of which the
+ * caller owns one reference; whatever carries the session sends it as a
+ * WebSocket message, as it is, or in the answer to a poll.  NULL means that
+ * the dialect has no such text.  An event is made into text once for all
+ * sessions of one struct dialect: variants of a dialect (another namespace,
+ * say) are structs of their own, with the same functions.
  */
 struct dialect {
-	enum dialect_id	 id;
+	enum stat_dialect label;	/* in what is counted */
 	bool		 merged;	/* one position for all rooms, which
 					 * are served in one order */
-	bool		 is_brief;	/* one command, no rooms; then only
-					 * end, emit and replies are used */
 	bool		 has_pongs;	/* the client answers pings */
 	bool		 outlives;	/* a session lives on without a
 					 * connection */
-	/* The connection's answer begins; NULL: there is nothing to do. */
-	void		(*begin)(struct conn *c);
-	/* Close it with a close code, or what stands for one. */
-	void		(*end)(struct conn *c, int code, const char *reason);
+	/* The answer on its connection begins; NULL: there is nothing to do.
+	 */
+	void		(*begin)(struct session *s);
+	/* Close its connection with a close code, or what stands for one. */
+	void		(*end)(struct session *s, int code,
+			    const char *reason);
 	/* Output begins to wait, and nobody carries the session; NULL: it
 	 * waits for a carrier. */
 	void		(*wake)(struct session *s);
 	/* The session ends while nobody carries it; NULL: say nothing. */
 	void		(*gone)(struct session *s, int code,
 			    const char *reason);
-	struct frame	*(*event)(const struct entry *e);
+	struct frame	*(*event)(const struct dialect *d,
+			    const struct entry *e);
 	/* An event for this session alone; data is JSON text. */
-	struct frame	*(*emit)(const char *event, const char *data);
-	struct frame	*(*welcome)(const struct welcome *w);
-	/* A room was joined, or is joined already; complete up to id. */
-	struct frame	*(*joined)(const char *ref, const char *room,
+	struct frame	*(*emit)(struct session *s, const char *event,
+			    const char *data);
+	struct frame	*(*welcome)(struct session *s,
+			    const struct welcome *w);
+	/* The reply to a join: in the room, now or before; complete up to id.
+	 */
+	struct frame	*(*joined)(struct session *s,
+			    const struct reply_to *to, const char *room,
 			    int64_t id);
 	/* The same without having been asked: by a handler. */
-	struct frame	*(*put_in)(const char *room, int64_t id);
-	struct frame	*(*left)(const char *room, const char *reason);
-	struct frame	*(*reply_leave)(const char *ref, const char *room);
-	struct frame	*(*reply_send)(const char *ref, const char *data);
-	struct frame	*(*reply_ping)(const char *ref, int64_t id);
-	struct frame	*(*reply_auth)(const char *ref, int64_t exp);
-	struct frame	*(*error)(const char *ref, const char *code,
+	struct frame	*(*put_in)(struct session *s, const char *room,
+			    int64_t id);
+	struct frame	*(*left)(struct session *s, const char *room,
+			    const char *reason);
+	/* Replies; see struct reply_to. */
+	struct frame	*(*reply_leave)(struct session *s,
+			    const struct reply_to *to, const char *room);
+	struct frame	*(*reply_send)(struct session *s,
+			    const struct reply_to *to, const char *data);
+	struct frame	*(*reply_ping)(struct session *s,
+			    const struct reply_to *to, int64_t id);
+	struct frame	*(*reply_auth)(struct session *s,
+			    const struct reply_to *to, int64_t exp);
+	/* The reply is an error; to is NULL if nothing was asked. */
+	struct frame	*(*error)(struct session *s,
+			    const struct reply_to *to, const char *code,
 			    const char *message);
-	struct frame	*(*reset)(const char *room, int64_t id,
-			    const char *epoch);
-	struct frame	*(*at)(int64_t id);
-	struct frame	*(*expiring)(int64_t seconds);
+	struct frame	*(*reset)(struct session *s, const char *room,
+			    int64_t id, const char *epoch);
+	struct frame	*(*at)(struct session *s, int64_t id);
+	struct frame	*(*expiring)(struct session *s, int64_t seconds);
 };
 
 LIST_HEAD(session_members, member);
@@ -100,7 +119,7 @@ struct session_ops {
 	/* The timer of session_set_timer. */
 	void	(*timer)(struct session *s);
 	/* It was closed while nobody carried it: end it. */
-	void	(*closed)(struct session *s);
+	void	(*closed)(struct session *s, int code, const char *reason);
 };
 
 /* ops outlive the module; high is the bound of output that waits. */

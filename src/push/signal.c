@@ -5,7 +5,7 @@
  * is taken for granted.
  */
 
-#include <jansson.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,29 +16,27 @@
 int
 signal_parse(struct signal *sig, const char *payload)
 {
-	json_t		*j = value_load(payload);
-	const json_t	*event, *rooms, *data;
-	int		 r = -1;
+	struct span	j = span_parse(payload, strlen(payload)),
+			event = span_member(&j, "event"),
+			rooms = span_member(&j, "rooms"),
+			data = span_member(&j, "data"),
+			origin = span_member(&j, "origin");
 
 	memset(sig, 0, sizeof(*sig));
-	event = json_object_get(j, "event");
-	if (!json_is_string(event))
-		goto out;
-	if ((rooms = json_object_get(j, "rooms")) == NULL)
-		rooms = json_object_get(j, "room");
-	if (value_names(rooms, &sig->rooms, &sig->nrooms) == -1 ||
+	/* No more than jsonb could hold: a page may take it to the database. */
+	if (event.kind != SPAN_STRING || !span_is_jsonb(&j, SIZE_MAX))
+		return -1;
+	if (rooms.kind == SPAN_NONE)
+		rooms = span_member(&j, "room");
+	if (value_names(&rooms, &sig->rooms, &sig->nrooms) == -1 ||
 	    sig->nrooms == 0)
-		goto out;
-	sig->event = xstrdup(json_string_value(event));
-	data = json_object_get(j, "data");
-	sig->data = data == NULL ? xstrdup("null") : value_text(data);
-	if (json_is_string(json_object_get(j, "origin")))
-		sig->origin = xstrdup(json_string_value(
-		    json_object_get(j, "origin")));
-	r = 0;
-out:
-	json_decref(j);
-	return r;
+		return -1;
+	sig->event = value_string(&event);
+	sig->data = data.kind == SPAN_NONE ? xstrdup("null") :
+	    xmemdup(data.p, data.len);
+	if (origin.kind == SPAN_STRING)
+		sig->origin = value_string(&origin);
+	return 0;
 }
 
 void

@@ -1,59 +1,52 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * JSON values.  Text is compact; numbers are as jansson prints them.
+ * Copies of parts of a text.
  */
 
-#include <jansson.h>
 #include <stdlib.h>
 
-#include "push/value.h"
 #include "base/xmalloc.h"
+#include "push/value.h"
 
 char *
-value_text(const json_t *j)
+value_string(const struct span *v)
 {
-	char	*s = json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY);
+	char	*text = xmalloc(v->len + 1);
 
-	/* Only a number that no longer fits can fail here. */
-	return s != NULL ? s : xstrdup("null");
+	if (span_string(v, text, v->len + 1) != -1)
+		return text;
+	free(text);
+	return NULL;
 }
 
-/* What the database says: its integers have no end, ours become reals. */
-json_t *
-value_load(const char *text)
+static int
+add_name(char ***names, size_t *n, const struct span *v)
 {
-	json_error_t	 err;
-	json_t		*j = json_loads(text, 0, &err);
+	char	*name = value_string(v);
 
-	if (j == NULL && json_error_code(&err) == json_error_numeric_overflow)
-		j = json_loads(text, JSON_DECODE_INT_AS_REAL, &err);
-	return j;
-}
-
-/* A copy of an array of strings, or of a lone string; -1 if it is neither. */
-int
-value_names(const json_t *j, char ***names, size_t *n)
-{
-	const json_t	*item;
-	size_t		 i;
-
-	if (j == NULL || json_is_null(j))
-		return 0;
-	if (json_is_string(j)) {
-		*names = xcalloc(1, sizeof(**names));
-		(*names)[(*n)++] = xstrdup(json_string_value(j));
-		return 0;
-	}
-	if (!json_is_array(j))
+	if (name == NULL)
 		return -1;
-	*names = xcalloc(json_array_size(j) + 1, sizeof(**names));
-	for (i = 0; i < json_array_size(j); i++) {
-		item = json_array_get(j, i);
-		if (!json_is_string(item))
+	*names = xrealloc(*names, (*n + 1) * sizeof(**names));
+	(*names)[(*n)++] = name;
+	return 0;
+}
+
+int
+value_names(const struct span *v, char ***names, size_t *n)
+{
+	struct span	item;
+	size_t		at = 0;
+
+	if (v->kind == SPAN_NONE || v->kind == SPAN_NULL)
+		return 0;
+	if (v->kind == SPAN_STRING)
+		return add_name(names, n, v);
+	if (v->kind != SPAN_ARRAY)
+		return -1;
+	while ((item = span_next(v, &at)).kind != SPAN_NONE)
+		if (add_name(names, n, &item) == -1)
 			return -1;
-		(*names)[(*n)++] = xstrdup(json_string_value(item));
-	}
 	return 0;
 }
 

@@ -164,6 +164,6 @@ SELECT pgpush.on('enter', 'app.enter(text,text,jsonb,jsonb)', member => false);
 SELECT pgpush.on('quit', 'app.quit(text,text,jsonb,jsonb)', member => false);
 SELECT pgpush.on('whisper', 'app.whisper(text,text,jsonb,jsonb)', member => false);
 SELECT pgpush.on('slow', 'app.slow(text,text,jsonb,jsonb)', member => false);
-SELECT pgpush.on('typing', 'app.typing(text,text,jsonb,jsonb)');
+SELECT pgpush.on('typing', 'app.typing(text,text,jsonb,jsonb)', batch => true);
 SELECT pgpush.on('say', 'app.say(text,text,jsonb,jsonb)', room => 'open:{id}');
 SELECT pgpush.on('disconnect', 'app.gone(text,text,jsonb,jsonb)', member => false);

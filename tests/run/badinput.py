@@ -68,7 +68,7 @@ NOT_FRAMES = (
     "", " ", "hello", "{", "}", '{"type":"ping"', '{"type":"ping"}}',
     '{"type":"ping"} {"type":"ping"}', "{'type':'ping'}", '{type:"ping"}',
     '{"type":"ping",}', '{"type":"ping" "ref":1}', '{"type":"\\x"}',
-    '{"type":"\\ud800"}', "[]", '[{"type":"ping"}]', '"ping"', "1", "-",
+    "[]", '[{"type":"ping"}]', '"ping"', "1", "-",
     "null", "true", "NaN", "nul", '{"a":01}', '{"a":1e}', '{"a":"\t"}',
     '\ufeff{"type":"ping"}', "[" * 20000, '{"a":' * 5000,
     "\0", '{"type":"ping"}\0',
@@ -201,6 +201,32 @@ def bad_fields(w):
         c.event("still", ROOM)
     c.send(type="nothing")
     has(c.next(type="reply"), {"ref": None, "ok": False}, "without a ref")
+
+
+UNFIT = (
+    ('"type":"send","event":"echo","data":"\\ud800"', "data"),
+    ('"type":"send","event":"echo","data":{"a":["\\ude00\\ud83d"]}', "data"),
+    ('"type":"send","event":"echo","data":{"\\u0000":1}', "data"),
+    ('"type":"send","event":"echo","data":[1e99999]', "data"),
+    ('"type":"send","event":"echo","data":[%s1]' % ("1e308," * 300), "data"),
+    ('"type":"send","event":"echo","data":1e-20000', "data"),
+    ('"type":"send","event":"\\ud800"', "event"),
+    ('"type":"join","room":"open:\\u0000"', "room"),
+    ('"type":"\\ud800"', "type"),
+)
+
+
+@case
+def unfit(w):
+    """what the database would refuse: bad_request with its ref, no close"""
+    c = w.client("bad", [ROOM])
+    for i, (members, wrong) in enumerate(UNFIT):
+        c.send_raw(text('{%s,"ref":%d}' % (members, i)))
+        r = c.next(type="reply")
+        has(r, {"ref": i, "ok": False}, members[:100])
+        c.error(r, "bad_request")
+        check(r["error"]["message"].endswith(": " + wrong), show(r))
+    unharmed(w, "what is unfit")
 
 
 @case

@@ -95,7 +95,7 @@ SELECT pgpush.on('say', 'app.h(text,text,jsonb,jsonb)');
 SELECT pgpush.on('join', 'app.h(text,text,jsonb,jsonb)', 'order:{orderId}', false, true);
 SELECT pgpush.on('say', 'app.h2(text,text,jsonb,jsonb)', member => false);
 SELECT results_eq('SELECT * FROM pgpush.handlers()',
-  $$ VALUES ('join', 'order:{orderId}', false, true), ('say', NULL, false, false) $$,
+  $$ VALUES ('join', 'order:{orderId}', false, true, false), ('say', NULL, false, false, false) $$,
   'one handler per event, the last one said');
 SELECT lives_ok($$ SELECT pgpush.present('app.seen(text,boolean,timestamptz)') $$, 'present');
 SELECT is(pgpush.forget('app.seen(text,boolean,timestamptz)'), 1, 'forget');

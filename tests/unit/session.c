@@ -23,8 +23,10 @@ on_timer(struct session *s)
 }
 
 static void
-on_closed(struct session *s)
+on_closed(struct session *s, int code, const char *reason)
 {
+	(void)code;
+	(void)reason;
 	closes++;
 	session_end(s);
 }
