@@ -99,10 +99,10 @@ def many_who_hang(w):
     """ten users known to be slow hang in their handlers"""
     with Gate(w) as gate, mob() as m:
         clients = [w.client("hostile%d" % i) for i in range(10)]
-        for c in clients:       # passed handler_slow once
-            c.send(type="send", event="nap", data={"seconds": 0.5}, ref=-1)
-        for c in clients:
-            check(c.reply(-1)["ok"], "a nap of half a second")
+        quick = w.client("quick")
+        for c in clients:       # each passes handler_slow, by itself
+            check(c.do("nap", {"seconds": 0.4})["ok"], "a long nap")
+            check(quick.do("nap", {"seconds": 0})["ok"], "a short nap")
         for c in clients:
             for n in range(20):
                 c.send(type="send", event="hang", data={},
