@@ -333,11 +333,8 @@ on_newest(void *arg, int64_t id, uint64_t asked)
 }
 
 static const struct feed_ops feed_ops = { on_entry, on_complete, on_notify,
-<<<<<<< HEAD
-	on_missed, on_term, on_newest, on_ready, on_stamp, on_unknown };
-=======
-	on_missed, on_ready, on_stamp, on_present, on_unknown };
->>>>>>> push
+	on_missed, on_term, on_newest, on_ready, on_stamp, on_present,
+	on_unknown };
 static const struct hub_ops hub_ops = { client_revoked, client_kicked,
 	client_config };
 
@@ -596,12 +593,7 @@ server_start(struct event_base *base, const struct config *config,
 	cfg = config;
 	loop = base;
 	listener_init(loop, conn_count, descriptors_but(OWN_FDS));
-<<<<<<< HEAD
-	admit_init(max_clients());
-=======
-	admit_init(cfg->max_connections > 0 ? cfg->max_connections :
-	    (int64_t)descriptors_but(SPARE_FDS), cfg->max_per_address);
->>>>>>> push
+	admit_init(max_clients(), cfg->max_per_address);
 	set_limits();
 	drain_timer = clock_new(loop, on_drain_timer, NULL);
 	watch_timer = clock_new(loop, on_watch_timer, NULL);
@@ -639,5 +631,5 @@ void
 server_reloaded(void)
 {
 	set_limits();
-	admit_set_max(max_clients());
+	admit_set_max(max_clients(), cfg->max_per_address);
 }

@@ -74,12 +74,9 @@ class WebSocket:
     """A connection, upgraded unless the server says no (then .response)."""
 
     def __init__(self, port, path="/ws", protocols=None, headers=(),
-<<<<<<< HEAD
-            timeout=LIMIT, request=None, rcvbuf=None, wrap=None):
+            timeout=LIMIT, request=None, rcvbuf=None, source=None,
+            wrap=None):
         """wrap: puts TLS around the socket."""
-=======
-            timeout=LIMIT, request=None, rcvbuf=None, source=None):
->>>>>>> push
         self.sock = socket.socket()
         if rcvbuf is not None:      # before connect: it sets the window
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
