@@ -444,7 +444,7 @@ ws_closed(struct conn *c, int code)
 }
 
 static const struct conn_ops ws_ops = { ws_message, ws_drained, NULL,
-	ws_closed };
+	ws_closed, NULL };
 
 /* The WebSocket that would take over */
 
@@ -506,7 +506,7 @@ probe_closed(struct conn *c, int code)
 }
 
 static const struct conn_ops probe_ops = { probe_message, NULL, NULL,
-	probe_closed };
+	probe_closed, NULL };
 
 /* The GET that waits */
 
@@ -519,7 +519,8 @@ poll_closed(struct conn *c, int code)
 	e->poll = NULL;		/* another may come in time */
 }
 
-static const struct conn_ops poll_ops = { NULL, NULL, NULL, poll_closed };
+static const struct conn_ops poll_ops = { NULL, NULL, NULL, poll_closed,
+	NULL };
 
 /* Time */
 

@@ -102,11 +102,11 @@ sse_emit(struct session *s, const char *event, const char *data)
 
 /* The position moves on with the heartbeat; no event comes of it. */
 static struct frame *
-sse_at(struct session *s, int64_t id)
+sse_at(struct session *s, int64_t id, const char *epoch)
 {
 	(void)s;
-	return frame_of_text(xasprintf("id: %s.%" PRId64 "\n\n",
-	    feed_epoch(feed), id), NULL, 0);
+	return frame_of_text(xasprintf("id: %s.%" PRId64 "\n\n", epoch, id),
+	    NULL, 0);
 }
 
 static struct frame *
@@ -320,7 +320,8 @@ on_closed(struct conn *c, int code)
 	client_lost(conn_owner(c));
 }
 
-static const struct conn_ops conn_ops = { NULL, on_drained, NULL, on_closed };
+static const struct conn_ops conn_ops = { NULL, on_drained, NULL, on_closed,
+	NULL };
 
 /* The rooms of the query as a JSON array; NULL: one cannot be, or too many. */
 static char *
@@ -360,7 +361,7 @@ sse_open(struct conn *c, const struct http_request *req)
 	const char	*why;
 	struct session	*s;
 
-	if ((why = admit_refusal()) != NULL) {
+	if ((why = admit_refusal(c)) != NULL) {
 		conn_refused(c, 503, why);
 		sse_later(c, REFUSED_MS);
 		return;

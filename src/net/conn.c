@@ -338,6 +338,8 @@ conn_control(struct conn *c, const struct ws_event *ev)
 {
 	switch (ev->opcode) {
 	case WS_PING:
+		if (c->ops != NULL && c->ops->pinged != NULL)
+			c->ops->pinged(c);
 		if (c->state == CONN_OPEN)
 			conn_send_frame(c, WS_PONG, ev->p, ev->len);
 		break;
@@ -498,7 +500,9 @@ conn_read(struct conn *c)
 		    "read failed");
 		return;
 	}
-	c->last_life_ms = clock_ms();
+	/* A stream that is full shows life only by taking what waits. */
+	if (c->state != CONN_STREAM || !c->full)
+		c->last_life_ms = clock_ms();
 	stats_add(STAT_RECEIVED_BYTES, r);
 	if (have > 0)
 		memcpy(read_buf, c->in, have);

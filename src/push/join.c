@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/stats.h"
 #include "base/text.h"
 #include "push/door.h"
 #include "push/join.h"
@@ -110,6 +112,7 @@ join_on_answer(void *arg, const struct pg_result *res)
 	struct session	*s = session_ref(q->session);
 	unsigned int	 n = q->njoins, i;
 
+	stats_time(STAT_RULE_TIME, (clock_ms() - q->asked_ms) * 1000);
 	q->ask = NULL;
 	if (res != NULL && join_is_overtaken(q)) {
 		join_unbegin(q, q->is_alone);
@@ -160,6 +163,7 @@ join_ask(struct request *q)
 	    !door_is_full(q->session, q->njoins));
 	text_add(&rooms, "]");
 	rights_ask(&q->rights, q->session);
+	q->asked_ms = clock_ms();
 	q->ask = rule_allow(q->session, q->cmd.room, rooms.buf, join_on_answer, q);
 	free(rooms.buf);
 	if (q->ask == NULL) {

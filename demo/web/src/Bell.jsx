@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // The package's bell: what tells of the chat that is being looked at is read.
 
-import { NotificationBell } from 'pgpush/react';
+import { NotificationBell } from 'pgpush/market';
 import { usePane } from './Pane.jsx';
 import { useTexts } from './texts.js';
 

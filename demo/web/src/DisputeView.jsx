@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // A dispute: its chat, which tells why it is and how it stands.
 
-import { DisputeChat } from 'pgpush/react';
+import { DisputeChat } from 'pgpush/market';
 import { Title, Views } from './OrderView.jsx';
 import { usePane } from './Pane.jsx';
 import { useTexts } from './texts.js';

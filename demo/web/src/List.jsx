@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // The orders and disputes of a user, live.
 
-import { useRoom } from 'pgpush/react';
+import { useRoom } from 'pgpush/market';
 import { Icon, Status } from './parts.jsx';
 import { usePane } from './Pane.jsx';
 import { useTexts } from './texts.js';

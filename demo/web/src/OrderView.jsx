@@ -2,7 +2,7 @@
 // An order: what it is, its status, its chat, and the way to its dispute.
 
 import { useEffect, useRef, useState } from 'react';
-import { CallPanel, OrderChat } from 'pgpush/react';
+import { CallPanel, OrderChat } from 'pgpush/market';
 import { Icon, Status } from './parts.jsx';
 import { usePane } from './Pane.jsx';
 import { useTexts } from './texts.js';

@@ -11,7 +11,7 @@ import {
   useRef,
   useState,
 } from 'react';
-import { PushProvider, usePush, useStatus } from 'pgpush/react';
+import { PushProvider, usePush, useStatus } from 'pgpush/market';
 import { apiOf } from './api.js';
 import { Bell } from './Bell.jsx';
 import { DisputeView } from './DisputeView.jsx';

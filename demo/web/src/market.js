@@ -3,7 +3,7 @@
 // of the rooms of those listed, of the user's own, and of the admins'.
 
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
-import { useDisputes, usePush, useStale } from 'pgpush/react';
+import { useDisputes, usePush, useStale } from 'pgpush/market';
 
 /** onOpened is called with each dispute that is opened while we look. */
 export function useMarket(api, onOpened) {
