@@ -141,11 +141,11 @@ SELECT is(pg_temp.try('t_victim', $$SELECT pgpush.forget('victim.allow(text,json
 SELECT set_eq($$SELECT proname::text FROM pg_proc WHERE pronamespace = 'pgpush'::regnamespace AND prosecdef$$,
   ARRAY[
     'authorize', 'connections_changed', 'doctor', 'explain', 'greet_user',
-    'handle', 'handlers', 'here', 'kick', 'lead', 'may', 'minute_begin',
+    'handle', 'handlers', 'here', 'history', 'kick', 'lead', 'may', 'minute_begin',
     'move_on', 'node_gone', 'node_stamp', 'nodes_forget', 'presence_ring',
     'presence_sync', 'purge', 'rendered', 'rendered_due', 'repeated',
     'replay', 'revoke', 'ring', 'rules_changed', 'sessions_write', 'signal',
-    'sweep', 'try_handler', 'why', 'why_event'], 'the functions that run with pgpush''s rights');
+    'socket_take', 'sockets_tidy', 'sockets_write', 'sweep', 'try_handler', 'why', 'why_event'], 'the functions that run with pgpush''s rights');
 
 SELECT * FROM finish();
 ROLLBACK;
