@@ -103,7 +103,6 @@ static uint8_t			 read_buf[KEPT_MAX + READ_SIZE];
 static void	conn_resume(struct conn *c);
 static void	conn_write(struct conn *c);
 
-/* The owner sends what he has. */
 static bool
 conn_is_live(const struct conn *c)
 {
@@ -183,8 +182,7 @@ conn_free_dead(void)
 	}
 }
 
-/* It has something new to write, unless the socket is full: then it will be
- * written when that is not. */
+/* It has something new to write; later, if the socket is full. */
 static void
 conn_mark_dirty(struct conn *c, bool is_late)
 {
