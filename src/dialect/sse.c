@@ -42,16 +42,6 @@ static struct feed		*feed;
 
 /* Lines */
 
-static struct frame *
-frame_of_text(char *text)
-{
-	struct frame	*f = frame_new(strlen(text));
-
-	memcpy(f->data, text, f->len);
-	free(text);
-	return f;
-}
-
 /*
  * The lines around a native text, of which the caller's reference goes.  A
  * name comes from the database and may hold anything: a line it may not end.
@@ -115,7 +105,8 @@ static struct frame *
 sse_at(struct session *s, int64_t id, const char *epoch)
 {
 	(void)s;
-	return frame_of_text(xasprintf("id: %s.%" PRId64 "\n\n", epoch, id));
+	return frame_of_text(xasprintf("id: %s.%" PRId64 "\n\n", epoch, id),
+	    NULL, 0);
 }
 
 static struct frame *
@@ -210,7 +201,7 @@ sse_error(struct session *s, const struct reply_to *to, const char *code,
 static void
 send_text(struct conn *c, char *text)
 {
-	struct frame	*f = frame_of_text(text);
+	struct frame	*f = frame_of_text(text, NULL, 0);
 
 	conn_send(c, f, false);
 	frame_unref(f);

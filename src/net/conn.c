@@ -2,17 +2,13 @@
 
 /*
  * Connections.  Input is read into one buffer shared by all; a connection owns
- * bytes only while a request head, a frame header or a message is incomplete.
- * Output is a queue of frames held by reference.  A connection with something
- * new to write is dirty; at the end of a turn of the loop the dirty ones are
- * written, each with one system call, and only a full socket asks for a write
- * event.  If they are many they are written in slices, one in each turn, and
- * those that only have something from a fan-out to many go last: so it holds up
- * nobody else.
- * Who is over the high-water mark is not read until he has read: so the answers
- * to his pings and questions cannot pile up.
- * A connection that has ended is freed at the end of the turn, never under its
- * caller.
+ * bytes only while a request, a frame header or a message is incomplete.
+ * Output is a queue of frames held by reference, written at the end of a turn
+ * of the loop (turn.h) with one system call; only a full socket asks to be
+ * told when it can be written.  A connection over the high-water mark is not
+ * read from until it has drained: so the answers to its pings and questions
+ * cannot pile up.  A connection that has ended is freed at the end of the
+ * turn, never under its caller.
  */
 
 #include <sys/queue.h>
@@ -26,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "base/table.h"
 #include "base/xmalloc.h"
 #include "net/httpwrite.h"
 #include "net/conn.h"
@@ -34,15 +31,13 @@
 #include "net/netlog.h"
 #include "net/outq.h"
 #include "net/sock.h"
+#include "net/turn.h"
 #include "net/ws.h"
 #include "net/wsread.h"
 
 #define READ_SIZE	65536
 #define KEPT_MAX	(HTTP_MAX_HEAD + READ_SIZE)	/* between two reads */
 #define IOV_COUNT	64
-#define FLUSH_SLICE	256		/* connections written in a turn */
-#define FLUSH_LATE	64		/* and at least so many late ones */
-#define REASON_MAX	(WS_CONTROL_MAX - 2)
 
 enum conn_state {
 	CONN_HANDSHAKE,		/* of the stream below: TLS */
@@ -60,22 +55,15 @@ static const char *const state_names[] = {
 	"dead"
 };
 
-enum conn_due {
-	DUE_NOT,		/* nothing new to write */
-	DUE_NOW,		/* on dirty */
-	DUE_LATE,		/* on late */
-};
-
 TAILQ_HEAD(conn_list, conn);
 
 /* What a fan-out touches stands first, close together. */
 struct conn {
 	const struct conn_limits *limits;	/* outlives us */
 	enum conn_state		  state;
-	enum conn_due		  due;
+	struct turn		  turn;		/* when it is written */
 	bool			  full;
 	bool			  want_write;	/* the socket was full */
-	TAILQ_ENTRY(conn)	  due_entry;	/* on dirty or on late */
 	struct outq		  out;
 	struct sock		 *sock;		/* owned; NULL once dead */
 
@@ -83,7 +71,6 @@ struct conn {
 	const struct conn_ops	 *ops;		/* outlives us; NULL: nobody
 						 * hears of it (any more) */
 	void			 *owner;
-	uint64_t		  id;
 	int64_t			  last_life_ms;
 	bool			  sent_fin;
 	bool			  is_head;	/* the request: no body out */
@@ -102,18 +89,12 @@ struct conn {
 	struct httpread		  http;
 	struct wsread		  reader;
 
-	bool			  is_quiet;	/* the log need not know, or
-						 * knows already */
-	char			 *user;		/* owned; for the log, or NULL */
-	char			  peer[ADDR_MAX];
+	struct netlog		  log;
 };
 
 static struct event_base	*loop;
-static struct event		*flush_event;	/* writes and frees */
 static struct conn_list		 conns = TAILQ_HEAD_INITIALIZER(conns);
 static struct conn_list		 dead = TAILQ_HEAD_INITIALIZER(dead);
-static struct conn_list		 dirty = TAILQ_HEAD_INITIALIZER(dirty);
-static struct conn_list		 late = TAILQ_HEAD_INITIALIZER(late);
 static size_t			 nconns;
 static bool			 ending;	/* no connection is kept */
 static uint64_t			 last_id;
@@ -122,7 +103,6 @@ static uint8_t			 read_buf[KEPT_MAX + READ_SIZE];
 static void	conn_resume(struct conn *c);
 static void	conn_write(struct conn *c);
 
-/* The owner sends what he has. */
 static bool
 conn_is_live(const struct conn *c)
 {
@@ -132,7 +112,7 @@ conn_is_live(const struct conn *c)
 static void
 conn_set_state(struct conn *c, enum conn_state state, const char *why)
 {
-	log_debug("conn=%" PRIu64 " state=%s was=%s why=%s", c->id,
+	log_debug("conn=%" PRIu64 " state=%s was=%s why=%s", c->log.id,
 	    state_names[state], state_names[c->state],
 	    log_quote(why, strlen(why)));
 	c->state = state;
@@ -148,27 +128,13 @@ conn_arm(struct conn *c)
 		sock_wants(c->sock, !c->full || !heeds, c->want_write);
 }
 
-/* Say once how it ended. */
-static void
-conn_log_end(struct conn *c, int code, const char *why)
-{
-	struct netlog	who = { c->id, c->peer, c->user };
-
-	if (c->is_quiet)
-		return;
-	c->is_quiet = true;
-	if (c->state == CONN_HANDSHAKE || c->state == CONN_REQUEST)
-		netlog_mute(&who, strcmp(why, "peer hung up") == 0, why);
-	else
-		netlog_closed(&who, code, why);
-}
-
 static void
 conn_tell_closed(struct conn *c, int code, const char *why)
 {
 	const struct conn_ops	*ops = c->ops;
 
-	conn_log_end(c, code, why);
+	netlog_ended(&c->log, c->state == CONN_HANDSHAKE ||
+	    c->state == CONN_REQUEST, code, why);
 	c->ops = NULL;
 	if (ops != NULL && ops->closed != NULL)
 		ops->closed(c, code);
@@ -188,85 +154,46 @@ conn_drop(struct conn *c, int code, const char *why)
 	nconns--;
 	TAILQ_REMOVE(&conns, c, entry);
 	TAILQ_INSERT_TAIL(&dead, c, entry);
-	event_active(flush_event, EV_TIMEOUT, 1);
-}
-
-static void
-conn_not_due(struct conn *c)
-{
-	if (c->due == DUE_NOW)
-		TAILQ_REMOVE(&dirty, c, due_entry);
-	else if (c->due == DUE_LATE)
-		TAILQ_REMOVE(&late, c, due_entry);
-	c->due = DUE_NOT;
+	turn_remove(&c->turn);
+	turn_wake();
 }
 
 static void
 conn_free(struct conn *c)
 {
-	conn_not_due(c);
 	outq_clear(&c->out);
 	wsread_clear(&c->reader);
 	free(c->in);
 	httpread_clear(&c->http);
 	free(c->headers);
-	free(c->user);
+	free(c->log.user);
 	free(c);
 }
 
+/* At the end of each turn. */
 static void
-conn_mark_dirty(struct conn *c, enum conn_due due)
-{
-	if (c->due == due || c->due == DUE_NOW || c->want_write)
-		return;
-	if (TAILQ_EMPTY(&dirty) && TAILQ_EMPTY(&late))
-		event_active(flush_event, EV_TIMEOUT, 1);
-	conn_not_due(c);
-	c->due = due;
-	if (due == DUE_NOW)
-		TAILQ_INSERT_TAIL(&dirty, c, due_entry);
-	else
-		TAILQ_INSERT_TAIL(&late, c, due_entry);
-}
-
-/* Write at most max of a list; returns how many there were. */
-static int
-conn_flush_list(const struct conn_list *list, int max)
+conn_free_dead(void)
 {
 	struct conn	*c;
-	int		 n;
 
-	for (n = 0; n < max && (c = TAILQ_FIRST(list)) != NULL; n++) {
-		conn_not_due(c);
-		if (c->state != CONN_DEAD)
-			conn_write(c);
-	}
-	return n;
-}
-
-static void
-conn_flush(evutil_socket_t fd, short what, void *arg)
-{
-	struct conn	*c;
-	int		 n;
-
-	(void)fd;
-	(void)what;
-	(void)arg;
-	n = conn_flush_list(&dirty, FLUSH_SLICE);
-	(void)conn_flush_list(&late, FLUSH_SLICE - n + FLUSH_LATE);
-	if (!TAILQ_EMPTY(&dirty) || !TAILQ_EMPTY(&late))
-		clock_start(flush_event, 0);
 	while ((c = TAILQ_FIRST(&dead)) != NULL) {
 		TAILQ_REMOVE(&dead, c, entry);
 		conn_free(c);
 	}
 }
 
+/* It has something new to write; later, if the socket is full. */
+static void
+conn_mark_dirty(struct conn *c, bool is_late)
+{
+	if (!c->want_write)
+		turn_add(&c->turn, is_late);
+}
+
 /* Output */
 
 static void
-conn_queue(struct conn *c, struct frame *f, enum conn_due due)
+conn_queue(struct conn *c, struct frame *f, bool is_late)
 {
 	outq_add(&c->out, f);
 	if (c->out.bytes > c->limits->output_high_bytes && !c->full) {
@@ -275,7 +202,7 @@ conn_queue(struct conn *c, struct frame *f, enum conn_due due)
 		if (c->want_write)	/* else conn_write is to come */
 			conn_arm(c);
 	}
-	conn_mark_dirty(c, due);
+	conn_mark_dirty(c, is_late);
 }
 
 static void
@@ -315,34 +242,26 @@ conn_write(struct conn *c)
 }
 
 static void
+conn_on_turn(struct turn *t)
+{
+	conn_write(table_object(t, struct conn, turn));
+}
+
+static void
 conn_send_frame(struct conn *c, uint8_t opcode, const uint8_t *p, size_t len)
 {
 	struct frame	*f = frame_message(opcode, p, len);
 
-	conn_queue(c, f, DUE_NOW);
+	conn_queue(c, f, false);
 	frame_unref(f);
-}
-
-/* A text, which is freed, and what follows it. */
-static struct frame *
-frame_of(char *text, const void *body, size_t len)
-{
-	size_t		 n = strlen(text);
-	struct frame	*f = frame_new(n + len);
-
-	memcpy(f->data, text, n);
-	if (len > 0)
-		memcpy(f->data + n, body, len);
-	free(text);
-	return f;
 }
 
 static void
 conn_send_text(struct conn *c, char *text)
 {
-	struct frame	*f = frame_of(text, NULL, 0);
+	struct frame	*f = frame_of_text(text, NULL, 0);
 
-	conn_queue(c, f, DUE_NOW);
+	conn_queue(c, f, false);
 	frame_unref(f);
 }
 
@@ -352,17 +271,9 @@ static void
 conn_send_close(struct conn *c, int code, const char *reason)
 {
 	uint8_t	p[WS_CONTROL_MAX];
-	size_t	n = 0, len;
+	size_t	n = code == CLOSE_NO_STATUS ? 0 :
+		    ws_close_write(p, (unsigned)code, reason);
 
-	if (code != CLOSE_NO_STATUS) {
-		p[n++] = (uint8_t)(code >> 8);
-		p[n++] = (uint8_t)code;
-		len = strlen(reason);
-		if (len > REASON_MAX)
-			len = REASON_MAX;
-		memcpy(p + n, reason, len);
-		n += len;
-	}
 	conn_send_frame(c, WS_CLOSE, p, n);
 }
 
@@ -384,7 +295,7 @@ conn_end_stream(struct conn *c, int code, const char *reason)
 {
 	conn_set_state(c, CONN_LINGER, reason);
 	clock_start(&c->timer, c->limits->close_timeout_ms);
-	conn_mark_dirty(c, DUE_NOW);
+	conn_mark_dirty(c, false);
 	conn_arm(c);
 	conn_tell_closed(c, code, reason);
 }
@@ -397,33 +308,25 @@ conn_fail(struct conn *c, int code, const char *why)
 		conn_begin_close(c, CONN_LINGER, code, why);
 	else if (c->state == CONN_CLOSING) {
 		conn_set_state(c, CONN_LINGER, why);
-		conn_mark_dirty(c, DUE_NOW);
+		conn_mark_dirty(c, false);
 	}
 }
 
 static void
 conn_got_close(struct conn *c, const uint8_t *p, size_t len)
 {
-	uint32_t	utf8 = WS_UTF8_START;
-	int		code = CLOSE_NO_STATUS;
+	const char	*why;
+	unsigned	 code;
 
 	if (c->state == CONN_CLOSING) {
 		conn_set_state(c, CONN_LINGER, "close answered");
-		conn_mark_dirty(c, DUE_NOW);
+		conn_mark_dirty(c, false);
 		return;
 	}
-	if (len >= 2)
-		code = p[0] << 8 | p[1];
-	if (len == 1 || (len >= 2 && !ws_close_code_ok((unsigned)code))) {
-		conn_fail(c, CLOSE_PROTOCOL, "bad close frame");
-		return;
-	}
-	if (len > 2 && (!ws_utf8_check(&utf8, p + 2, len - 2) ||
-	    utf8 != WS_UTF8_START)) {
-		conn_fail(c, CLOSE_BAD_DATA, "close reason is not UTF-8");
-		return;
-	}
-	conn_begin_close(c, CONN_LINGER, code, "");
+	if (ws_close_read(p, len, &code, &why) == 0)
+		conn_begin_close(c, CONN_LINGER, (int)code, "");
+	else
+		conn_fail(c, (int)code, why);
 }
 
 /* Input */
@@ -503,7 +406,7 @@ conn_hand_over(struct conn *c, const struct http_request *req)
 	c->is_head = http_slice_is(&req->method, "HEAD");
 	c->keep_alive = req->keep_alive;
 	c->is_old = req->minor == 0;
-	c->is_quiet = false;
+	c->log.is_quiet = false;
 	c->answered = false;
 	c->request(c, req);
 	if (c->state == CONN_REQUEST && !c->answered)
@@ -652,7 +555,7 @@ conn_init(struct event_base *base)
 {
 	loop = base;
 	ending = false;
-	flush_event = clock_new(base, conn_flush, NULL);
+	turn_init(base, conn_on_turn, conn_free_dead);
 }
 
 void
@@ -662,9 +565,7 @@ conn_exit(void)
 
 	while ((c = TAILQ_FIRST(&conns)) != NULL)
 		conn_drop(c, CLOSE_ABNORMAL, "exit");
-	conn_flush(-1, 0, NULL);
-	event_free(flush_event);
-	flush_event = NULL;
+	turn_exit();
 }
 
 size_t
@@ -683,15 +584,15 @@ conn_new(struct sock *s, const struct sockaddr *peer, conn_request *request,
 	c->limits = limits;
 	outq_init(&c->out);
 	c->sock = s;
-	c->id = ++last_id;
+	c->log.id = ++last_id;
 	c->last_life_ms = clock_ms();
-	addr_name(peer, c->peer);
+	addr_name(peer, c->log.peer);
 	(void)evtimer_assign(&c->timer, loop, conn_on_timer, c);
 	clock_start(&c->timer, limits->request_timeout_ms);
 	nconns++;
 	stats_add(STAT_ACCEPTED, 1);
 	TAILQ_INSERT_TAIL(&conns, c, entry);
-	log_debug("conn=%" PRIu64 " state=handshake peer=%s", c->id, c->peer);
+	log_debug("conn=%" PRIu64 " state=handshake peer=%s", c->log.id, c->log.peer);
 	sock_watch(s, loop, conn_on_ready, c);
 	if (conn_shake_hands(c) || c->state == CONN_HANDSHAKE)
 		conn_arm(c);
@@ -714,13 +615,13 @@ conn_own(struct conn *c, const struct conn_ops *ops, void *owner)
 uint64_t
 conn_id(const struct conn *c)
 {
-	return c->id;
+	return c->log.id;
 }
 
 void
 conn_peer(const struct conn *c, char out[ADDR_MAX])
 {
-	memcpy(out, c->peer, ADDR_MAX);
+	memcpy(out, c->log.peer, ADDR_MAX);
 }
 
 /* The request has its answer: another may follow, or the end does. */
@@ -730,7 +631,7 @@ conn_answered(struct conn *c, bool keep)
 	bool	was_waiting = c->state == CONN_WAITING;
 
 	c->answered = true;
-	c->is_quiet = true;
+	c->log.is_quiet = true;
 	free(c->headers);
 	c->headers = NULL;
 	conn_set_state(c, keep ? CONN_REQUEST : CONN_LINGER, "answered");
@@ -750,9 +651,9 @@ conn_answer(struct conn *c, int status, const char *headers,
 	    c->keep_alive && !ending, c->is_old };
 
 	/* RFC 9110 section 15.3.5: 204 has no content. */
-	f = frame_of(httpwrite_head(&a), body,
+	f = frame_of_text(httpwrite_head(&a), body,
 	    c->is_head || status == 204 ? 0 : len);
-	conn_queue(c, f, DUE_NOW);
+	conn_queue(c, f, false);
 	frame_unref(f);
 	if (status >= 400)
 		conn_refused(c, status, http_reason(status));
@@ -762,24 +663,20 @@ conn_answer(struct conn *c, int status, const char *headers,
 void
 conn_refused(struct conn *c, int status, const char *why)
 {
-	struct netlog	who = { c->id, c->peer, c->user };
-
-	if (!c->is_quiet)
-		netlog_refused(&who, status, why);
-	c->is_quiet = true;
+	netlog_refused(&c->log, status, why);
 }
 
 void
 conn_hush(struct conn *c)
 {
-	c->is_quiet = true;
+	c->log.is_quiet = true;
 }
 
 void
 conn_set_user(struct conn *c, const char *user)
 {
-	free(c->user);
-	c->user = xstrdup(user);
+	free(c->log.user);
+	c->log.user = xstrdup(user);
 }
 
 void
@@ -838,7 +735,7 @@ void
 conn_send(struct conn *c, struct frame *f, bool is_late)
 {
 	if (conn_is_live(c))
-		conn_queue(c, f, is_late ? DUE_LATE : DUE_NOW);
+		conn_queue(c, f, is_late);
 }
 
 bool
