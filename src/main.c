@@ -125,6 +125,21 @@ raise_descriptor_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &rl);
 }
 
+/* Timers of less than a millisecond: a leader that polls has such. */
+static struct event_base *
+new_base(void)
+{
+	struct event_config	*set = event_config_new();
+	struct event_base	*base;
+
+	if (set == NULL || event_config_set_flag(set,
+	    EVENT_BASE_FLAG_PRECISE_TIMER) == -1 ||
+	    (base = event_base_new_with_config(set)) == NULL)
+		fatal("msg=\"event_base_new_with_config failed\"");
+	event_config_free(set);
+	return base;
+}
+
 static int
 run(const struct config *cfg, const char *file, const struct token_keys *keys)
 {
@@ -136,8 +151,7 @@ run(const struct config *cfg, const char *file, const struct token_keys *keys)
 	ignore_signals();
 	log_start(cfg, file);
 	raise_descriptor_limit();
-	if ((base = event_base_new()) == NULL)
-		fatal("msg=\"event_base_new failed\"");
+	base = new_base();
 	term = evsignal_new(base, SIGTERM, on_signal, NULL);
 	intr = evsignal_new(base, SIGINT, on_signal, NULL);
 	tick_timer = clock_new(base, on_tick, NULL);

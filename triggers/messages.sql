@@ -234,11 +234,10 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                                ELSE public.push_attachments(m.id) END,
            'createdAt', pgpush.iso(m.created_at))
     FROM public.messages m
-   WHERE m.id = (arg ->> 'messageId')::uuid
-     AND (NOT m.deleted OR current_setting('push.updating', true) = 'on');
+   WHERE m.id = (arg ->> 'messageId')::uuid;
 $$;
 COMMENT ON FUNCTION public.push_order_message(jsonb) IS
-  'Renders a held order_message from the message as it stands; NULL if it is gone, or deleted and message_delete is out already.';
+  'Renders a held order_message from the message as it stands; NULL if it is gone.';
 
 CREATE OR REPLACE FUNCTION public.push_message_edit(arg jsonb) RETURNS jsonb
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -263,7 +262,8 @@ BEGIN
             concat_ws(':', 'order', n.order_id, n.receiver_id),
             'order:' || n.order_id, 'order_message',
             'public.push_order_message(jsonb)'::regprocedure,
-            jsonb_build_object('messageId', n.id), interval '200 ms')
+            jsonb_build_object('messageId', n.id), interval '200 ms',
+            about => n.id::text)
      FROM pgpush_new n;
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
@@ -284,8 +284,6 @@ DECLARE
   released boolean;
   reader text := nullif(current_setting('pgpush.user', true), '');
 BEGIN
-  -- For push_order_message: message_delete is yet to come.
-  PERFORM set_config('push.updating', 'on', true);
   FOR held IN
     SELECT DISTINCT concat_ws(':', 'order', o.order_id, o.receiver_id)
       FROM pgpush_new n JOIN pgpush_old o USING (id)
@@ -296,7 +294,6 @@ BEGIN
     PERFORM pgpush.release(held);
   END LOOP;
   released := FOUND;
-  PERFORM set_config('push.updating', '', true);
   IF NOT released THEN
     RETURN NULL;
   END IF;
@@ -343,24 +340,16 @@ COMMENT ON FUNCTION public.push_messages_update() IS
 CREATE OR REPLACE FUNCTION public.push_message_attachments_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  messages uuid[] := ARRAY(SELECT DISTINCT message_id FROM pgpush_new);
-  message uuid;
-  arg jsonb;
   m record;
-  held text;
 BEGIN
-  FOREACH message IN ARRAY messages LOOP
-    SELECT order_id, receiver_id INTO m
-      FROM public.messages WHERE id = message AND NOT deleted;
-    CONTINUE WHEN NOT FOUND;
-    held := concat_ws(':', 'order', m.order_id, m.receiver_id);
-    arg := jsonb_build_object('messageId', message);
-    -- To look through what is held for each of very many would take longer than
-    -- it is held; one message_edit too many does no harm.
-    IF cardinality(messages) > 100 OR NOT pgpush.is_held(held, arg) THEN
-      PERFORM pgpush.hold(held, 'order:' || m.order_id, 'message_edit',
-        'public.push_message_edit(jsonb)'::regprocedure, arg, interval '0');
-    END IF;
+  FOR m IN
+    SELECT id, order_id, receiver_id FROM public.messages
+     WHERE id IN (SELECT message_id FROM pgpush_new) AND NOT deleted
+  LOOP
+    PERFORM pgpush.hold(concat_ws(':', 'order', m.order_id, m.receiver_id),
+      'order:' || m.order_id, 'message_edit',
+      'public.push_message_edit(jsonb)'::regprocedure,
+      jsonb_build_object('messageId', m.id), interval '0', about => m.id::text);
   END LOOP;
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN

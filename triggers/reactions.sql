@@ -54,25 +54,19 @@ COMMENT ON FUNCTION public.push_dispute_message_reaction(jsonb) IS
 -- not undo the application's write: it becomes a warning in the server's log.
 
 CREATE OR REPLACE FUNCTION public.push_reactions_hold(
-  message uuid, room text, event text, render regprocedure, looking boolean)
+  message uuid, room text, event text, render regprocedure)
 RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  held CONSTANT text := 'reaction:' || message;
-  arg CONSTANT jsonb := jsonb_build_object('messageId', message);
-BEGIN
-  IF NOT (looking AND pgpush.is_held(held, arg)) THEN
-    PERFORM pgpush.hold(held, room, event, render, arg, interval '0');
-  END IF;
-END $$;
-COMMENT ON FUNCTION public.push_reactions_hold(uuid, text, text, regprocedure, boolean) IS
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  SELECT pgpush.hold('reaction:' || message, room, event, render,
+    jsonb_build_object('messageId', message), interval '0', about => message::text);
+$$;
+COMMENT ON FUNCTION public.push_reactions_hold(uuid, text, text, regprocedure) IS
   'Holds one event for a message, unless one is held already that will show this as well.';
 
 CREATE OR REPLACE FUNCTION public.push_message_reactions_change() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   m record;
-  n bigint := (SELECT count(DISTINCT message_id) FROM pgpush_rows);
 BEGIN
   FOR m IN
     SELECT id, order_id, receiver_id FROM public.messages
@@ -81,9 +75,8 @@ BEGIN
   LOOP
     -- The message itself comes first.
     PERFORM pgpush.release(concat_ws(':', 'order', m.order_id, m.receiver_id));
-    -- To look through what is held for each of very many takes too long.
     PERFORM public.push_reactions_hold(m.id, 'order:' || m.order_id, 'message_reaction',
-      'public.push_message_reaction(jsonb)', n <= 100);
+      'public.push_message_reaction(jsonb)');
   END LOOP;
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
@@ -97,7 +90,6 @@ CREATE OR REPLACE FUNCTION public.push_dispute_message_reactions_change() RETURN
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   m record;
-  n bigint := (SELECT count(DISTINCT message_id) FROM pgpush_rows);
 BEGIN
   FOR m IN
     SELECT id, dispute_id FROM public.dispute_messages
@@ -105,7 +97,7 @@ BEGIN
      ORDER BY created_at, id
   LOOP
     PERFORM public.push_reactions_hold(m.id, 'dispute:' || m.dispute_id,
-      'dispute_message_reaction', 'public.push_dispute_message_reaction(jsonb)', n <= 100);
+      'dispute_message_reaction', 'public.push_dispute_message_reaction(jsonb)');
   END LOOP;
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
@@ -206,7 +198,7 @@ COMMENT ON FUNCTION public.push_toggle_reaction(text, text, jsonb, jsonb) IS
 REVOKE ALL ON FUNCTION
   public.push_message_reaction(jsonb),
   public.push_dispute_message_reaction(jsonb),
-  public.push_reactions_hold(uuid, text, text, regprocedure, boolean),
+  public.push_reactions_hold(uuid, text, text, regprocedure),
   public.push_message_reactions_change(),
   public.push_dispute_message_reactions_change(),
   public.push_toggle_reaction(text, text, jsonb, jsonb)

@@ -15,3 +15,9 @@ SET LOCAL check_function_bodies = off;
 DROP FUNCTION IF EXISTS pgpush.on(text, regprocedure, text, boolean, boolean);
 DROP FUNCTION IF EXISTS pgpush.handlers();
 DROP FUNCTION IF EXISTS pgpush.code();   -- migrate makes it last
+DROP FUNCTION IF EXISTS pgpush.hold(text, text, text, regprocedure, jsonb, interval, boolean);
+DROP FUNCTION IF EXISTS pgpush.release(text);
+DROP FUNCTION IF EXISTS pgpush.is_held(text, jsonb);
+DROP FUNCTION IF EXISTS pgpush.held_send(bigint[]);
+DROP FUNCTION IF EXISTS pgpush.release_due(int);
+DROP FUNCTION IF EXISTS pgpush.outbox_refuse() CASCADE;

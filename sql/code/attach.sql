@@ -46,21 +46,18 @@ DECLARE
   parts   text[];
   event   text := TG_ARGV[1];
   columns text[];
-  origin  text;
+  others  CONSTANT boolean := TG_ARGV[3] = 'others';
   pass    boolean[];
   most    CONSTANT integer := 4194304;   -- as the daemon's default max_event
 BEGIN
   parts := string_to_array(translate(TG_ARGV[0], '}', '{'), '{');
   columns := TG_ARGV[2];
-  IF TG_ARGV[3] = 'others' THEN
-    origin := nullif(current_setting('pgpush.session', true), '');
-  END IF;
   IF TG_NARGS > 4 THEN
     EXECUTE pgpush.passing(TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV[5]) INTO pass;
   END IF;
   IF TG_OP = 'INSERT' AND pass IS NULL THEN   -- the everyday one: no window
-    INSERT INTO pgpush.outbox (room, event, data, origin, bytes)
-    SELECT w.room, event, coalesce(w.data, '{}'), origin, coalesce(octet_length(w.data::text), 2)
+    INSERT INTO pgpush.outbox (room, event, data, others)
+    SELECT w.room, event, coalesce(w.data, '{}')::json, others
       FROM (
         SELECT CASE cardinality(parts)
                  WHEN 3 THEN parts[1] || (j ->> parts[2]) || parts[3]
@@ -70,8 +67,8 @@ BEGIN
         OFFSET 0) AS w
      WHERE w.room IS NOT NULL;
   ELSIF TG_OP = 'INSERT' THEN
-    INSERT INTO pgpush.outbox (room, event, data, origin, bytes)
-    SELECT w.room, event, coalesce(w.data, '{}'), origin, coalesce(octet_length(w.data::text), 2)
+    INSERT INTO pgpush.outbox (room, event, data, others)
+    SELECT w.room, event, coalesce(w.data, '{}')::json, others
       FROM (
         SELECT pgpush.fill(parts, j) AS room,
                (SELECT jsonb_object_agg(c, j -> c) FROM unnest(columns) AS c WHERE j ? c) AS data
@@ -81,10 +78,9 @@ BEGIN
         OFFSET 0) AS w
      WHERE w.room IS NOT NULL;
   ELSE
-    INSERT INTO pgpush.outbox (kind, room, event, data, origin, bytes)
+    INSERT INTO pgpush.outbox (kind, room, event, data, others)
     SELECT CASE WHEN x.size <= most THEN 'event' ELSE 'resync' END,
-           x.room, event, x.data, origin,
-           CASE WHEN x.size <= most THEN x.size ELSE octet_length(x.data::text) END
+           x.room, event, x.data, others
       FROM (
         SELECT w.room, min(w.i) AS first, min(w.size) AS size,
                CASE WHEN min(w.size) <= most
@@ -465,9 +461,7 @@ DECLARE
   most  CONSTANT int := 4194304;        -- as the daemon's default max_event
   rooms text;
   data  text;
-  minus text := CASE WHEN others
-    THEN $q$nullif(current_setting('pgpush.session', true), '')$q$
-    ELSE 'NULL' END;
+  minus text := others::text;
   fit   text := format('room IS NOT NULL%s', ' AND (' || pass || ')[i]');
 BEGIN
   SELECT string_agg(CASE
@@ -500,16 +494,15 @@ BEGIN
       WHERE j ? c)$q$, columns);
   END IF;
   IF lower(op) = 'insert' THEN
-    RETURN format($q$INSERT INTO pgpush.outbox (room, event, data, origin, bytes)
-  SELECT room, %L, data, %s, octet_length(data::text)
+    RETURN format($q$INSERT INTO pgpush.outbox (room, event, data, others)
+  SELECT room, %L, data, %s
     FROM (SELECT %s AS room, %s AS data%s FROM pgpush_rows OFFSET 0) AS sent
     WHERE %s$q$, event, minus, rooms, data,
       CASE WHEN pass IS NOT NULL THEN ', row_number() OVER () AS i' END, fit);
   END IF;
-  RETURN format($q$INSERT INTO pgpush.outbox (kind, room, event, data, origin, bytes)
+  RETURN format($q$INSERT INTO pgpush.outbox (kind, room, event, data, others)
   SELECT CASE WHEN size <= %1$s THEN 'event' ELSE 'resync' END, room, %2$L,
-      data, %3$s,
-      CASE WHEN size <= %1$s THEN size ELSE octet_length(data::text) END
+      data, %3$s
     FROM (
       SELECT room, min(i) AS first, min(size) AS size,
           CASE WHEN min(size) <= %1$s

@@ -2,22 +2,8 @@
 -- Writing events, and telling the leader.  The application's transactions run
 -- these: they wait for no lock and do not fail for a reason of ours.
 
--- A longer name would not fit into the log's index and so stop the mover.
-CREATE OR REPLACE FUNCTION pgpush.outbox_refuse() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-  RAISE WARNING 'pgpush dropped an event % for a room name of % bytes',
-    quote_literal(NEW.event), octet_length(NEW.room)
-    USING HINT = 'A room name has at most 200 bytes.';
-  RETURN NULL;
-END $$;
-COMMENT ON FUNCTION pgpush.outbox_refuse() IS
-  'Trigger: drops an event for a room that nobody can join, because its name is too long';
-CREATE OR REPLACE TRIGGER room BEFORE INSERT ON pgpush.outbox FOR EACH ROW
-  WHEN (octet_length(NEW.room) > 200) EXECUTE FUNCTION pgpush.outbox_refuse();
-COMMENT ON TRIGGER room ON pgpush.outbox IS
-  'Keeps the mover safe from room names too long for an index';
-
+-- Guarded, as even a try needs room in the lock table; nothing is written in
+-- the guard, so it takes no transaction id.
 CREATE OR REPLACE FUNCTION pgpush.ring(who text DEFAULT '') RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -31,23 +17,24 @@ BEGIN
     PERFORM pg_notify('pgpush',
       format('{"bell":%s}', to_json(coalesce(left(who, 63), ''))));
   END IF;
+EXCEPTION WHEN OTHERS THEN
+  RETURN;                -- the leader looks within a second
 END $$;
 COMMENT ON FUNCTION pgpush.ring(text) IS
-  'Wakes the leader for rows in the outbox, if it sleeps. SET pgpush.bell = off makes it silent, as PREPARE TRANSACTION needs it; the leader then looks within a second';
+  'Wakes the leader for rows in the outbox, if it sleeps. It never fails. SET pgpush.bell = off makes it silent, as PREPARE TRANSACTION needs it; the leader then looks within a second';
 
+-- Not SECURITY DEFINER: the rights to the columns of the outbox are enough.
 CREATE OR REPLACE FUNCTION pgpush.emit(room text, event text, data jsonb,
   others boolean DEFAULT false, dup text DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   IF room IS NULL THEN
     RETURN;
   END IF;
-  INSERT INTO pgpush.outbox (room, event, data, origin, dup, bytes)
-  VALUES (emit.room, coalesce(emit.event, ''), emit.data,
-    CASE WHEN others
-      THEN nullif(current_setting('pgpush.session', true), '') END,
-    emit.dup, coalesce(octet_length(emit.data::text), 0));
   PERFORM pgpush.ring();
+  INSERT INTO pgpush.outbox (room, event, data, others, dup)
+  VALUES (emit.room, coalesce(emit.event, ''), emit.data,
+    coalesce(emit.others, false), emit.dup);
 END $$;
 COMMENT ON FUNCTION pgpush.emit(text, text, jsonb, boolean, text) IS
   'Sends an event to a room when the transaction commits; kept in the log. others: not to the session whose handler runs. dup: same for several rooms, and a session in more than one gets it once. A NULL room: nothing';
@@ -75,10 +62,9 @@ BEGIN
       RETURN;
     END IF;
   END IF;
-  INSERT INTO pgpush.outbox (kind, room, event, data, origin, dup, bytes)
-  SELECT 'signal', r, signal.event, signal.data, origin,
-    CASE WHEN cardinality(rooms) > 1 THEN 'signal:' || n END,
-    coalesce(octet_length(signal.data::text), 0)
+  INSERT INTO pgpush.outbox (kind, room, event, data, others, dup)
+  SELECT 'signal', r, signal.event, signal.data, coalesce(signal.others, false),
+    CASE WHEN cardinality(rooms) > 1 THEN 'signal:' || n END
   FROM unnest(rooms) WITH ORDINALITY AS u (r, i) ORDER BY i;
   PERFORM pgpush.ring();
 END $$;
@@ -96,8 +82,6 @@ COMMENT ON FUNCTION pgpush.signal(text, text, jsonb, boolean) IS
 CREATE OR REPLACE FUNCTION pgpush.revoke(room text, user_id text DEFAULT NULL,
   reason text DEFAULT 'revoked') RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  data jsonb;
 BEGIN
   IF room IS NULL OR user_id = '' THEN   -- '' would be everybody
     RETURN;
@@ -108,11 +92,10 @@ BEGIN
       quote_nullable(reason) USING HINT = 'It can be revoked or deleted.';
     reason := 'revoked';
   END IF;
-  data := jsonb_build_object('reason', reason);
-  INSERT INTO pgpush.outbox (kind, room, user_id, data, bytes)
-  VALUES ('revoke', revoke.room, revoke.user_id, data,
-    octet_length(data::text));
   PERFORM pgpush.ring();
+  INSERT INTO pgpush.outbox (kind, room, user_id, data)
+  VALUES ('revoke', revoke.room, revoke.user_id,
+    json_build_object('reason', reason));
 END $$;
 COMMENT ON FUNCTION pgpush.revoke(text, text, text) IS
   'Puts a user (NULL: everybody) out of a room: nothing that is committed later reaches him there. He may join again if the rules let him. reason: revoked or deleted';
@@ -120,16 +103,13 @@ COMMENT ON FUNCTION pgpush.revoke(text, text, text) IS
 CREATE OR REPLACE FUNCTION pgpush.kick(user_id text, reason text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  data jsonb;
 BEGIN
   IF coalesce(user_id, '') = '' THEN     -- never everybody
     RETURN;
   END IF;
-  data := jsonb_build_object('reason', reason);
-  INSERT INTO pgpush.outbox (kind, user_id, data, bytes)
-  VALUES ('kick', kick.user_id, data, octet_length(data::text));
   PERFORM pgpush.ring();
+  INSERT INTO pgpush.outbox (kind, user_id, data)
+  VALUES ('kick', kick.user_id, json_build_object('reason', reason));
 END $$;
 COMMENT ON FUNCTION pgpush.kick(text, text) IS
   'Closes all connections of a user: nothing that is committed later reaches him';
@@ -146,7 +126,6 @@ REVOKE ALL ON pgpush.outbox, pgpush.log FROM PUBLIC;
 REVOKE ALL ON SEQUENCE pgpush.outbox_id_seq, pgpush.log_id_seq,
   pgpush.signal_n_seq FROM PUBLIC;
 REVOKE ALL ON FUNCTION
-  pgpush.outbox_refuse(),
   pgpush.ring(text),
   pgpush.emit(text, text, jsonb, boolean, text),
   pgpush.signal(text[], text, jsonb, boolean),
@@ -155,6 +134,8 @@ REVOKE ALL ON FUNCTION
   pgpush.kick(text, text),
   pgpush.iso(timestamptz) FROM PUBLIC;
 GRANT SELECT ON pgpush.outbox, pgpush.log TO pgpush_admin, pgpush_daemon;
+GRANT INSERT (room, event, data, others, dup, lost, key, about, render, arg,
+  due, recheck, source) ON pgpush.outbox TO pgpush_admin;
 GRANT DELETE ON pgpush.outbox TO pgpush_daemon;
 GRANT INSERT ON pgpush.log TO pgpush_daemon;
 GRANT USAGE ON SEQUENCE pgpush.log_id_seq TO pgpush_daemon;

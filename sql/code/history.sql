@@ -20,7 +20,7 @@ DECLARE
   old  record;
   here record;
   new  text;
-  data jsonb;
+  data json;
 BEGIN
   SELECT * INTO STRICT old FROM pgpush.epoch FOR UPDATE;
   SELECT * INTO STRICT here FROM pgpush.here();
@@ -30,7 +30,7 @@ BEGIN
   END IF;
   -- Clients may have seen ids that this history lost: never give them again.
   new := left(md5(gen_random_uuid()::text), 16);
-  data := jsonb_build_object('epoch', new);
+  data := json_build_object('epoch', new);
   UPDATE pgpush.epoch e SET epoch = new,
     system_identifier = here.system_identifier, timeline = here.timeline;
   PERFORM setval('pgpush.log_id_seq', 1000000 + greatest(

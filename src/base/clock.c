@@ -19,6 +19,15 @@ clock_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+int64_t
+clock_us(void)
+{
+	struct timespec	ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
 struct event *
 clock_new(struct event_base *base, event_callback_fn fn, void *arg)
 {
@@ -33,6 +42,14 @@ void
 clock_start(struct event *timer, int64_t timeout_ms)
 {
 	struct timeval	tv = { timeout_ms / 1000, (timeout_ms % 1000) * 1000 };
+
+	(void)evtimer_add(timer, &tv);
+}
+
+void
+clock_start_us(struct event *timer, int64_t timeout_us)
+{
+	struct timeval	tv = { timeout_us / 1000000, timeout_us % 1000000 };
 
 	(void)evtimer_add(timer, &tv);
 }

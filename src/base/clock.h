@@ -7,6 +7,8 @@
 
 /* Milliseconds on a clock that never jumps (CLOCK_MONOTONIC). */
 int64_t	 clock_ms(void);
+/* The same in microseconds. */
+int64_t	 clock_us(void);
 
 /* A libevent timer, not started yet; event_free it. */
 struct event *
@@ -14,5 +16,6 @@ struct event *
 
 /* (Re)start a libevent timer, so many milliseconds from now. */
 void	 clock_start(struct event *timer, int64_t timeout_ms);
+void	 clock_start_us(struct event *timer, int64_t timeout_us);
 
 #endif

@@ -84,11 +84,12 @@ static const struct setting settings[] = {
 	{ "heartbeat", KIND_TIME, AT(heartbeat_ms), "1s", 100, HOUR, NULL },
 	{ "move_interval", KIND_TIME, AT(move_interval_ms), "5ms",
 	    1, SEC, NULL },
+	{ "move_interval_min", KIND_TIME, AT(move_interval_min_ms), "1ms",
+	    1, SEC, NULL },
 	{ "move_limit", KIND_NUMBER, AT(move_limit), "5000",
 	    1, 100000, NULL },
 	{ "move_bytes", KIND_BYTES, AT(move_bytes), "8M", KIB, GIB, NULL },
-	{ "arm_window", KIND_NUMBER, AT(arm_window), "25", 1, 1000, NULL },
-	{ "arm_below", KIND_NUMBER, AT(arm_below), "20", 0, 1000, NULL },
+	{ "arm_below", KIND_NUMBER, AT(arm_below), "250", 0, 1000000, NULL },
 	{ "poll_bells", KIND_NUMBER, AT(poll_bells), "24", 1, 64, NULL },
 	{ "poll_window", KIND_TIME, AT(poll_window_ms), "50ms",
 	    1, 10 * SEC, NULL },
@@ -442,10 +443,10 @@ config_check(const struct config *cfg, char *err, size_t errlen)
 		    cfg->reconnect_min_ms, cfg->reconnect_max_ms);
 		return -1;
 	}
-	if (cfg->arm_below > cfg->arm_window) {
-		snprintf(err, errlen, "arm_below: found %" PRId64
-		    ", allowed: at most arm_window (%" PRId64 ")",
-		    cfg->arm_below, cfg->arm_window);
+	if (cfg->move_interval_min_ms > cfg->move_interval_ms) {
+		snprintf(err, errlen, "move_interval_min: found %" PRId64
+		    "ms, allowed: at most move_interval (%" PRId64 "ms)",
+		    cfg->move_interval_min_ms, cfg->move_interval_ms);
 		return -1;
 	}
 	return 0;

@@ -53,10 +53,10 @@ struct config {
 	int64_t		 ring_bytes;
 	int64_t		 heartbeat_ms;
 	int64_t		 move_interval_ms;
+	int64_t		 move_interval_min_ms;
 	int64_t		 move_limit;		/* rows */
 	int64_t		 move_bytes;
-	int64_t		 arm_window;		/* moves */
-	int64_t		 arm_below;		/* moves that found something */
+	int64_t		 arm_below;		/* events a second */
 	int64_t		 poll_bells;
 	int64_t		 poll_window_ms;
 	int64_t		 catchup_limit;		/* rows */

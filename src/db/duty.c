@@ -37,8 +37,6 @@ static const struct pg_stmt stmts[] = {
 };
 static const struct pg_stmt ring_stmt = { "ring",
 	"SELECT pg_notify('pgpush_log', $1)", 1 };
-static const struct pg_stmt release_stmt = { "release",
-	"SELECT " MS_UNTIL("pgpush.release_due(200)"), 0 };
 static const struct pg_stmt presence_stmt = { "presence",
 	"SELECT " MS_UNTIL("pgpush.presence_sync($1::interval)"), 1 };
 static const struct pg_stmt purge_stmt = { "purge",
@@ -76,12 +74,6 @@ bool
 duty_purged(const struct pg_result *res)
 {
 	return pg_number(res, 0, 0) >= PURGE_ROWS;
-}
-
-int
-duty_release(struct pg *pg, pg_done done, void *arg)
-{
-	return pg_send(pg, &release_stmt, NULL, done, arg);
 }
 
 int

@@ -29,6 +29,7 @@
 #include "base/xmalloc.h"
 #include "db/duty.h"
 #include "db/feed.h"
+#include "db/held.h"
 #include "db/line.h"
 #include "db/mode.h"
 #include "db/move.h"
@@ -42,7 +43,7 @@
 #define PURGE_BEATS		10
 #define LAG_MIN_MS		2	/* a replica has not replayed it: */
 #define LAG_MAX_MS		100	/* ask again, less and less often */
-#define LOCKED_MS		20	/* a held event is locked: look again */
+#define UNASKED_BEATS		5	/* the application cannot be asked */
 #define LATE_HEARTBEATS		30	/* a replica is not ready then */
 
 enum feed_role {
@@ -61,7 +62,7 @@ enum todo {
 	TODO_READ	= 1 << 3,	/* the log from position on */
 	TODO_LEAD	= 1 << 4,	/* try L */
 	TODO_FOLLOW	= 1 << 5,	/* hold F shared */
-	TODO_RELEASE	= 1 << 6,	/* held events that are due */
+	TODO_GIVE_UP	= 1 << 6,	/* what cannot be rendered */
 	TODO_RING	= 1 << 7,	/* tell followers of new rows */
 	TODO_PRESENCE	= 1 << 8,
 	TODO_COUNT	= 1 << 9,	/* are there followers? */
@@ -69,7 +70,9 @@ enum todo {
 	TODO_MOVE	= 1 << 11,
 	TODO_ARM	= 1 << 12,	/* try K */
 	TODO_PURGE	= 1 << 13,	/* by turns with full moves */
-	TODO_GOODBYE	= 1 << 14,	/* and nothing after it */
+	TODO_STEP	= 1 << 14,	/* move on by a step of held */
+	TODO_RENDER	= 1 << 15,	/* what that needs */
+	TODO_GOODBYE	= 1 << 16,	/* and nothing after it */
 };
 #define TODO_OF_LOG	(TODO_PLACE | TODO_LOAD | TODO_READ)
 
@@ -81,8 +84,10 @@ struct feed {
 	struct line		*main;		/* to the primary; owned */
 	struct line		*replica;	/* owned; NULL: none */
 	struct line		*log;		/* the one that reads the log */
-	struct tail		*tail;		/* owned, as are move and mode */
+	struct line		*render;	/* moves nothing; owned */
+	struct tail		*tail;		/* owned, as are the next */
 	struct move		*move;
+	struct held		*held;
 	struct mode		*mode;
 	struct event		*poll_timer;	/* the next move or read */
 	struct event		*due_timer;	/* the next held event */
@@ -105,8 +110,9 @@ struct feed {
 	int64_t			 lag_ms;	/* until the next read */
 	int64_t			 wanted;	/* the replica has not got it */
 	struct lateness		 lateness;	/* of the replica */
-	int64_t			 released_ms;	/* when that was last sent */
-	bool			 release_more;	/* and it was not all */
+	bool			 rendering;
+	bool			 stuck;		/* the last move failed */
+	unsigned int		 unasked;	/* beats since it should have */
 };
 
 static void	feed_next(struct feed *f);
@@ -133,9 +139,12 @@ feed_on_poll(evutil_socket_t fd, short what, void *arg)
 static void
 feed_on_due(evutil_socket_t fd, short what, void *arg)
 {
+	struct feed	*f = arg;
+
 	(void)fd;
 	(void)what;
-	feed_todo(arg, TODO_RELEASE);
+	held_due(f->held);
+	feed_todo(f, TODO_RENDER);
 }
 
 static void
@@ -158,7 +167,7 @@ feed_set_role(struct feed *f, enum feed_role role)
 	    role_names[f->role], feed_position(f));
 	f->role = role;
 	stats_choose(STAT_ROLE, role);
-	mode_restart(f->mode);
+	mode_restart(f->mode, clock_us());
 	(void)evtimer_del(f->poll_timer);
 }
 
@@ -185,13 +194,16 @@ feed_ring_find(const struct feed *f, int64_t index, uint32_t hash)
 static void
 feed_after_move(struct feed *f, const struct moved *d)
 {
-	if (d->found && f->followers)
+	int64_t	now_us = clock_us();
+
+	mode_move_done(f->mode, now_us, d->rows);
+	if (d->rows > 0 && f->followers)
 		f->todo |= TODO_RING;
 	if (d->full)
 		f->todo |= TODO_MOVE;
 	else if (f->role == FEED_POLLING)
-		clock_start(f->poll_timer, f->cfg->move_interval_ms);
-	if (f->role == FEED_POLLING && mode_is_quiet(f->mode, d->found))
+		clock_start_us(f->poll_timer, mode_wait_us(f->mode, now_us));
+	if (f->role == FEED_POLLING && mode_is_quiet(f->mode, now_us))
 		f->todo |= TODO_ARM;
 }
 
@@ -202,18 +214,19 @@ feed_answered(struct feed *f, const struct pg_result *res)
 }
 
 /*
- * The next held event is due in so many milliseconds.  One that was due before
- * the last release and is still there is locked by somebody's transaction.
+ * A row may be such that no statement can return or log it.  A step, which
+ * goes row by row, gets past it; unless the last one did not help.
  */
-static void
-feed_due(struct feed *f, int64_t ms)
+static bool
+feed_move_failed(struct feed *f, const struct pg_result *res)
 {
-	if (ms > 0)
-		clock_start(f->due_timer, ms);
-	else if (!f->release_more && clock_ms() + ms < f->released_ms)
-		clock_start(f->due_timer, LOCKED_MS);
-	else
-		f->todo |= TODO_RELEASE;
+	if (res == NULL || pg_ok(res) || f->stuck)
+		return false;
+	line_sent(f->main, -1);
+	move_restart(f->move);
+	f->stuck = true;
+	f->todo |= TODO_STEP;
+	return true;
 }
 
 static void
@@ -222,19 +235,22 @@ feed_moved(void *arg, const struct pg_result *res)
 	struct feed	*f = arg;
 	struct moved	 d;
 
+	if (feed_move_failed(f, res)) {
+		feed_next(f);
+		return;
+	}
 	if (!feed_answered(f, res))
 		return;
+	f->stuck = false;
 	d = move_done(f->move, res);
 	stats_add_to(STAT_MOVES, d.is_bulk ? STAT_BACKLOG :
-	    d.found ? STAT_FOUND : STAT_EMPTY, 1);
+	    d.rows > 0 ? STAT_FOUND : STAT_EMPTY, 1);
 	if (d.is_bulk)
 		f->todo |= TODO_READ | TODO_MOVE;
-	else
-		mode_move_done(f->mode, clock_ms());
-	if (d.has_due)
-		feed_due(f, d.due_ms);
-	if (d.found && !d.is_bulk)
-		tail_deliver(f->tail, res, MOVE_COLUMN);
+	if (d.is_odd && !held_asks(f->held))
+		f->todo |= TODO_STEP;
+	if (d.rows > 0 && !d.is_bulk && !tail_deliver(f->tail, res, MOVE_COLUMN))
+		f->todo |= TODO_READ;
 	feed_after_move(f, &d);
 	feed_next(f);
 }
@@ -244,7 +260,7 @@ feed_moved(void *arg, const struct pg_result *res)
 static void
 feed_move(struct feed *f)
 {
-	mode_move_sent(f->mode, clock_ms());
+	mode_move_sent(f->mode, clock_us());
 	line_sent(f->main, move_send(f->move, line_pg(f->main), feed_moved, f));
 }
 
@@ -268,7 +284,7 @@ feed_read_all(struct feed *f)
 {
 	if (f->leading && f->role == FEED_FOLLOWER) {
 		feed_set_role(f, FEED_POLLING);
-		f->todo |= TODO_MOVE | TODO_COUNT | TODO_PRESENCE;
+		f->todo |= TODO_MOVE | TODO_STEP | TODO_COUNT | TODO_PRESENCE;
 	}
 	if (feed_is_replica(f) && feed_position(f) < f->wanted) {
 		clock_start(f->poll_timer, f->lag_ms);
@@ -427,25 +443,89 @@ feed_duty(struct feed *f, enum duty duty)
 	    f));
 }
 
-/* The functions ran in our session, where the bell does not ring for us. */
+/* Held events */
+
 static void
-feed_released(void *arg, const struct pg_result *res)
+feed_stepped(void *arg, const struct pg_result *res)
 {
-	struct feed	*f = arg;
-	int64_t		 ms;
+	struct feed		*f = arg;
+	struct held_step	 s;
 
 	if (!feed_answered(f, res))
 		return;
-	f->release_more = duty_again(res, &ms) && ms <= 0;
-	f->todo |= TODO_MOVE;
+	s = held_stepped(f->held, res);
+	if (s.found)
+		f->stuck = false;
+	if (s.found)
+		f->todo |= TODO_READ | (f->followers ? TODO_RING : 0);
+	if (s.asks)
+		f->todo |= TODO_RENDER;
+	else
+		f->todo |= s.full ? TODO_STEP : TODO_MOVE;
+	f->unasked = 0;
+	if (s.has_due && s.due_ms > 0)
+		clock_start(f->due_timer, s.due_ms);
 	feed_next(f);
 }
 
 static void
-feed_release(struct feed *f)
+feed_step(struct feed *f)
 {
-	f->released_ms = clock_ms();
-	line_sent(f->main, duty_release(line_pg(f->main), feed_released, f));
+	line_sent(f->main, held_step(f->held, line_pg(f->main), feed_stepped,
+	    f));
+}
+
+/* A failure is no reason to give the connection up: try, then without. */
+static void
+feed_rendered(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	line_sent(f->render, -1);
+	/* What another term of ours asked for is no answer. */
+	if (f->rendering) {
+		f->rendering = false;
+		held_rendered(f->held, res);
+		f->todo |= held_asks(f->held) ? TODO_RENDER : TODO_STEP;
+	}
+	if (res != NULL)
+		feed_next(f);
+}
+
+static void
+feed_render(struct feed *f)
+{
+	int	status;
+
+	if (!held_asks(f->held))
+		return;
+	status = held_render(f->held, line_pg(f->render), held_fails(f->held),
+	    feed_rendered, f);
+	f->rendering = status == 0;
+	line_sent(f->render, status);
+}
+
+static void
+feed_gave_up(void *arg, const struct pg_result *res)
+{
+	struct feed	*f = arg;
+
+	if (!feed_answered(f, res))
+		return;
+	held_rendered(f->held, res);
+	f->todo |= TODO_STEP;
+	feed_next(f);
+}
+
+/* No connection to ask on: what was asked for becomes a resync. */
+static void
+feed_give_up(struct feed *f)
+{
+	if (f->rendering || !held_asks(f->held))
+		return;
+	log_warn("feed=leader msg=\"held events cannot be rendered\"");
+	line_sent(f->main, held_render(f->held, line_pg(f->main), true,
+	    feed_gave_up, f));
 }
 
 static void
@@ -576,7 +656,7 @@ static const struct action actions[] = {
 	{ TODO_READ, feed_read, 0 },
 	{ TODO_LEAD, NULL, DUTY_LEAD_TRY },
 	{ TODO_FOLLOW, NULL, DUTY_FOLLOW },
-	{ TODO_RELEASE, feed_release, 0 },
+	{ TODO_GIVE_UP, feed_give_up, 0 },
 	{ TODO_RING, feed_tell_followers, 0 },
 	{ TODO_PRESENCE, feed_presence, 0 },
 	{ TODO_COUNT, NULL, DUTY_COUNT },
@@ -584,6 +664,8 @@ static const struct action actions[] = {
 	{ TODO_MOVE, feed_move, 0 },
 	{ TODO_ARM, NULL, DUTY_ARM },
 	{ TODO_PURGE, feed_purge, 0 },
+	{ TODO_STEP, feed_step, 0 },
+	{ TODO_RENDER, feed_render, 0 },
 	{ TODO_GOODBYE, feed_say_goodbye, 0 },
 };
 
@@ -616,8 +698,8 @@ feed_allowed(const struct feed *f)
 		    TODO_LEAD : 0);
 	if (f->role == FEED_FOLLOWER)
 		return all;
-	all |= TODO_RELEASE | TODO_RING | TODO_PRESENCE | TODO_MOVE |
-	    TODO_COUNT | TODO_PURGE;
+	all |= TODO_GIVE_UP | TODO_RING | TODO_PRESENCE | TODO_MOVE |
+	    TODO_COUNT | TODO_PURGE | TODO_STEP | TODO_RENDER;
 	return all | (f->role == FEED_ARMED ? TODO_DISARM : TODO_ARM);
 }
 
@@ -652,9 +734,11 @@ feed_next(struct feed *f)
 	}
 	if (feed_is_replica(f)) {
 		feed_next_of(f, f->replica, TODO_OF_LOG);
-		feed_next_of(f, f->main, ~(unsigned int)TODO_OF_LOG);
+		feed_next_of(f, f->main,
+		    ~(unsigned int)(TODO_OF_LOG | TODO_RENDER));
 	} else
-		feed_next_of(f, f->main, ~0U);
+		feed_next_of(f, f->main, ~(unsigned int)TODO_RENDER);
+	feed_next_of(f, f->render, TODO_RENDER);
 }
 
 /* Bells and other payloads */
@@ -665,7 +749,7 @@ feed_bell(struct feed *f)
 	stats_add(STAT_BELLS, 1);
 	if (f->role != FEED_ARMED)
 		return;
-	if (mode_is_busy(f->mode, clock_ms()))
+	if (mode_is_busy(f->mode, clock_us()))
 		f->todo |= TODO_DISARM;
 	feed_todo(f, TODO_MOVE);
 }
@@ -708,6 +792,8 @@ feed_on_beat(evutil_socket_t fd, short what, void *arg)
 	clock_start(f->beat_timer, BEAT_MS);
 	if (++f->beats % PURGE_BEATS == 0)
 		f->todo |= TODO_PURGE;
+	if (held_asks(f->held) && ++f->unasked >= UNASKED_BEATS)
+		f->todo |= TODO_GIVE_UP;
 	feed_todo(f, TODO_STAMP | (f->leading ? TODO_COUNT : TODO_LEAD |
 	    (f->following ? 0 : TODO_FOLLOW)));
 }
@@ -744,7 +830,8 @@ feed_down(void *arg)
 	stats_add(STAT_LEADER_CHANGES, f->leading);
 	feed_set_role(f, FEED_FOLLOWER);
 	move_restart(f->move);
-	f->leading = f->following = false;
+	held_restart(f->held);
+	f->leading = f->following = f->rendering = f->stuck = false;
 	f->todo &= TODO_OF_LOG;
 	if (!feed_is_replica(f))
 		f->placed = false;
@@ -774,6 +861,23 @@ feed_replica_down(void *arg)
 
 static const struct line_ops feed_replica_ops = { feed_replica_started,
 	feed_replica_down, NULL };
+
+static void
+feed_render_started(void *arg)
+{
+	struct feed	*f = arg;
+
+	feed_todo(f, held_asks(f->held) ? TODO_RENDER : 0);
+}
+
+static void
+feed_render_down(void *arg)
+{
+	(void)arg;
+}
+
+static const struct line_ops feed_render_ops = { feed_render_started,
+	feed_render_down, NULL };
 
 static void
 feed_on_entry(void *arg, struct entry *e)
@@ -807,6 +911,7 @@ feed_new(struct event_base *base, const struct config *cfg, const char *node,
 	stats_choose(STAT_ROLE, STAT_FOLLOWER);
 	f->tail = tail_new(cfg, &feed_tail_ops, f);
 	f->move = move_new(cfg);
+	f->held = held_new();
 	f->mode = mode_new(cfg);
 	f->poll_timer = clock_new(base, feed_on_poll, f);
 	f->due_timer = clock_new(base, feed_on_due, f);
@@ -815,11 +920,11 @@ feed_new(struct event_base *base, const struct config *cfg, const char *node,
 	f->heart_timer = clock_new(base, feed_on_heartbeat, f);
 	clock_start(f->beat_timer, BEAT_MS);
 	clock_start(f->heart_timer, cfg->heartbeat_ms);
-	f->main = line_new(base, cfg, "feed", cfg->database, "10s", true,
-	    &feed_main_ops, f);
+	f->main = line_new(base, cfg, LINE_MAIN, &feed_main_ops, f);
+	f->render = line_new(base, cfg, LINE_RENDER, &feed_render_ops, f);
 	if (cfg->follow_dsn[0] != '\0')
-		f->replica = line_new(base, cfg, "replica", cfg->follow_dsn,
-		    "0", false, &feed_replica_ops, f);
+		f->replica = line_new(base, cfg, LINE_REPLICA,
+		    &feed_replica_ops, f);
 	f->log = f->replica != NULL ? f->replica : f->main;
 	return f;
 }
@@ -831,6 +936,7 @@ feed_free(struct feed *f)
 		return;
 	line_free(f->main);
 	line_free(f->replica);
+	line_free(f->render);
 	event_free(f->poll_timer);
 	event_free(f->due_timer);
 	event_free(f->presence_timer);
@@ -838,6 +944,7 @@ feed_free(struct feed *f)
 	event_free(f->heart_timer);
 	tail_free(f->tail);
 	move_free(f->move);
+	held_free(f->held);
 	mode_free(f->mode);
 	free(f);
 }

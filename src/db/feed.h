@@ -93,7 +93,8 @@ int64_t		 feed_ring_find(const struct feed *f, int64_t index,
 	" WHEN kind IN ('revoke', 'kick') THEN data ->> 'reason'"	\
 	" WHEN bytes <= $1 THEN data::text END,"			\
 	" user_id, origin, dup, bytes"
-#define FEED_BYTES	8		/* which of them is bytes, from 0 */
+#define FEED_DATA	4		/* which of them is data, from 0 */
+#define FEED_BYTES	8		/* and bytes */
 
 struct pg_result;
 struct entry	*feed_entry_from_row(const struct pg_result *res, int row,

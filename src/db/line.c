@@ -18,28 +18,41 @@
 struct line {
 	const struct line_ops	*ops;		/* outlives us */
 	void			*arg;
-	const char		*idle;
+	enum line_kind		 kind;
 	struct pg		*pg;		/* owned */
-	unsigned int		 step;		/* of the start */
-	unsigned int		 steps;
+	unsigned int		 step;		/* of listening */
 	bool			 busy;
 	bool			 started;
 };
 
-static const struct pg_stmt start_stmts[] = {
-	{ NULL, "SELECT set_config(name, value, false) FROM (VALUES"
-	    " ('synchronous_commit', 'on'), ('idle_session_timeout', $1),"
-	    " ('tcp_user_timeout', '20s'),"
-	    " ('jit', 'off'), ('enable_seqscan', 'off'),"
-	    " ('statement_timeout', '0'), ('lock_timeout', '0'),"
-	    " ('plan_cache_mode', 'force_generic_plan'),"
-	    " ('default_transaction_isolation', 'read committed'),"
-	    " ('search_path', 'pg_catalog, pg_temp'))"
-	    " AS s (name, value)", 1 },
+/* What every session of ours has set. */
+#define SESSION								\
+	"SELECT set_config(name, value, false) FROM (VALUES"		\
+	" ('tcp_user_timeout', '20s'), ('jit', 'off'),"			\
+	" ('default_transaction_isolation', 'read committed'),"		\
+	" ('search_path', 'pg_catalog, pg_temp'),"
+#define SESSION_LOG							\
+	" ('synchronous_commit', 'on'), ('enable_seqscan', 'off'),"	\
+	" ('statement_timeout', '0'), ('lock_timeout', '0'),"		\
+	" ('plan_cache_mode', 'force_generic_plan'),"
+#define SESSION_END	" AS s (name, value)"
+
+static const struct pg_stmt session_stmts[] = {
+	[LINE_MAIN] = { NULL, SESSION SESSION_LOG
+	    " ('idle_session_timeout', '10s'))" SESSION_END, 0 },
+	[LINE_REPLICA] = { NULL, SESSION SESSION_LOG
+	    " ('idle_session_timeout', '0'))" SESSION_END, 0 },
+	[LINE_RENDER] = { NULL, SESSION
+	    " ('statement_timeout', '500ms'), ('lock_timeout', '100ms'),"
+	    " ('idle_session_timeout', '0'))" SESSION_END, 0 },
+};
+static const char *const names[] = { "feed", "replica", "render" };
+
+static const struct pg_stmt listen_stmts[] = {
 	{ NULL, "LISTEN pgpush", 0 },
 	{ NULL, "LISTEN pgpush_log", 0 },
 };
-#define START_STEPS	(sizeof(start_stmts) / sizeof(start_stmts[0]))
+#define LISTENS	(sizeof(listen_stmts) / sizeof(listen_stmts[0]))
 
 static void
 line_stepped(void *arg, const struct pg_result *res)
@@ -48,8 +61,8 @@ line_stepped(void *arg, const struct pg_result *res)
 
 	if (!line_answered(l, res))
 		return;
-	if (++l->step < l->steps) {
-		line_sent(l, pg_send(l->pg, &start_stmts[l->step], NULL,
+	if (l->kind == LINE_MAIN && l->step < LISTENS) {
+		line_sent(l, pg_send(l->pg, &listen_stmts[l->step++], NULL,
 		    line_stepped, l));
 		return;
 	}
@@ -63,8 +76,8 @@ line_up(void *arg)
 	struct line	*l = arg;
 
 	l->step = 0;
-	line_sent(l, pg_send(l->pg, &start_stmts[0], &l->idle, line_stepped,
-	    l));
+	line_sent(l, pg_send(l->pg, &session_stmts[l->kind], NULL,
+	    line_stepped, l));
 }
 
 static void
@@ -88,18 +101,17 @@ line_notify(void *arg, const char *channel, const char *payload, int pid)
 static const struct pg_ops line_pg_ops = { line_up, line_down, line_notify };
 
 struct line *
-line_new(struct event_base *base, const struct config *cfg, const char *name,
-    const char *conninfo, const char *idle, bool listens,
-    const struct line_ops *ops, void *arg)
+line_new(struct event_base *base, const struct config *cfg,
+    enum line_kind kind, const struct line_ops *ops, void *arg)
 {
-	struct pg_settings	 set = { name, conninfo,
-	    cfg->reconnect_min_ms, cfg->reconnect_max_ms, STALL_MS };
+	struct pg_settings	 set = { names[kind], kind == LINE_REPLICA ?
+	    cfg->follow_dsn : cfg->database, cfg->reconnect_min_ms,
+	    cfg->reconnect_max_ms, STALL_MS };
 	struct line		*l = xcalloc(1, sizeof(*l));
 
 	l->ops = ops;
 	l->arg = arg;
-	l->idle = idle;
-	l->steps = listens ? START_STEPS : 1;
+	l->kind = kind;
 	l->pg = pg_new(base, &set, &line_pg_ops, l);
 	return l;
 }

@@ -25,14 +25,16 @@ struct line_ops {
 		    int pid);
 };
 
-/*
- * name is for the log; all that is passed outlives the line.  idle is the
- * idle_session_timeout: the server ends a session that is silent for so long.
- * listens: to the channels pgpush and pgpush_log.
- */
+enum line_kind {
+	LINE_MAIN,		/* to the primary: moves, listens; a session
+				 * that is silent for 10 s is ended */
+	LINE_REPLICA,		/* reads the log of follow_dsn */
+	LINE_RENDER,		/* asks the application, with a time limit */
+};
+
+/* cfg and ops outlive the line. */
 struct line	*line_new(struct event_base *base, const struct config *cfg,
-		    const char *name, const char *conninfo, const char *idle,
-		    bool listens, const struct line_ops *ops, void *arg);
+		    enum line_kind kind, const struct line_ops *ops, void *arg);
 void		 line_free(struct line *l);
 
 /* Its connection, for pg_send and what is like it. */

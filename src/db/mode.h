@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * When a leader polls and when it sleeps until a bell rings: statistics of
- * bells and moves.  Times are of any clock in milliseconds that never goes
- * back; nothing here reads one.
+ * When a leader polls and when it sleeps until a bell rings, and how often it
+ * moves while it polls: statistics of bells and moves.  Times are microseconds
+ * of any clock that never goes back; nothing here reads one.
  */
 
 struct config;
@@ -19,16 +19,19 @@ struct mode	*mode_new(const struct config *cfg);
 void		 mode_free(struct mode *m);
 
 /* The leader's role has changed: what was counted is of the other one. */
-void		 mode_restart(struct mode *m);
+void		 mode_restart(struct mode *m, int64_t now_us);
 
-/* A move was sent, and answered. */
-void		 mode_move_sent(struct mode *m, int64_t now_ms);
-void		 mode_move_done(struct mode *m, int64_t now_ms);
+/* A move was sent, and answered: so many rows. */
+void		 mode_move_sent(struct mode *m, int64_t now_us);
+void		 mode_move_done(struct mode *m, int64_t now_us, int64_t rows);
+
+/* For a leader that polls: how long to wait until the next move. */
+int64_t		 mode_wait_us(const struct mode *m, int64_t now_us);
 
 /* For a leader that polls, after each move: whether it should sleep. */
-bool		 mode_is_quiet(struct mode *m, bool found);
+bool		 mode_is_quiet(const struct mode *m, int64_t now_us);
 
 /* For a leader that sleeps, at each bell: whether it should poll. */
-bool		 mode_is_busy(struct mode *m, int64_t now_ms);
+bool		 mode_is_busy(struct mode *m, int64_t now_us);
 
 #endif

@@ -16,6 +16,7 @@
 #include "db/move.h"
 
 #define BULK_FACTOR	10
+#define INLINE_MAX	16384	/* bytes of data: more is read from the log */
 
 struct move {
 	const struct config	*cfg;	/* outlives us */
@@ -25,35 +26,45 @@ struct move {
 	char			*xips;
 };
 
+/* More than an event: held, released, lost, or not fit for the log. */
+#define ODD								\
+	"(key IS NOT NULL OR recheck IS NOT NULL OR lost IS NOT NULL"	\
+	" OR room IS NULL OR octet_length(room) > 200)"
+
 #define MOVE_ROWS							\
 	"WITH s AS MATERIALIZED (SELECT pg_current_snapshot() AS snap)," \
+	" b AS MATERIALIZED (SELECT place, n, odd,"			\
+	"   sum(size) OVER (ORDER BY n) - size AS before FROM ("	\
+	"    SELECT ctid AS place, id AS n, " ODD " AS odd,"		\
+	"     coalesce(pg_column_size(data), 0) AS size"		\
+	"    FROM pgpush.outbox"					\
+	"    WHERE xid >= $2::xid8 OR xid = ANY ($3::xid8[])"		\
+	"    ORDER BY id LIMIT $4::bigint) o),"				\
 	" d AS (DELETE FROM pgpush.outbox WHERE ctid = ANY (ARRAY("	\
-	"   SELECT place FROM (SELECT place, n,"			\
-	"      sum(bytes) OVER (ORDER BY n) - bytes AS before"		\
-	"     FROM (SELECT ctid AS place, id AS n, bytes"		\
-	"         FROM pgpush.outbox"					\
-	"         WHERE xid >= $2::xid8 OR xid = ANY ($3::xid8[])"	\
-	"         ORDER BY id LIMIT $4::bigint) o) w"			\
-	"    WHERE before < $5::bigint ORDER BY n))"			\
+	"   SELECT place FROM b WHERE before < $5::bigint AND n <"	\
+	"    coalesce((SELECT min(n) FROM b WHERE odd),"		\
+	"     9223372036854775807) ORDER BY n))"			\
 	"   RETURNING *),"						\
 	" i AS (INSERT INTO pgpush.log (id, kind, room, event, data,"	\
-	"     user_id, origin, dup, bytes, at)"				\
-	"   SELECT nextval('pgpush.log_id_seq'), kind, room, event, data," \
-	"     user_id, origin, dup, bytes, at"				\
+	"     user_id, origin, dup, bytes, xid, source, src, at)"	\
+	"   SELECT nextval('pgpush.log_id_seq'), kind, room,"		\
+	"     coalesce(event, ''), data, user_id,"			\
+	"     CASE WHEN others THEN origin END, dup,"			\
+	"     coalesce(octet_length(data::text), 0), xid, source, id, at" \
 	"   FROM (SELECT * FROM d ORDER BY id) q RETURNING *) "
 
-/* Milliseconds from now; negative: late; NULL: never. */
-#define MS_UNTIL(t)							\
-	"ceil(extract(epoch FROM " t " - clock_timestamp()) * 1000)::bigint"
+#define MOVE_FLAGS							\
+	"EXISTS (SELECT FROM b WHERE odd),"				\
+	" (SELECT count(*) >= $4::bigint OR"				\
+	"  coalesce(max(before) >= $5::bigint, false) FROM b)"
 
 static const struct pg_stmt move_stmt = { "move", MOVE_ROWS
-	"SELECT s.snap, (SELECT " MS_UNTIL("min(due)") " FROM pgpush.held),"
-	" i.* FROM s LEFT JOIN"
+	"SELECT s.snap, " MOVE_FLAGS ", i.* FROM s LEFT JOIN"
 	" (SELECT " FEED_COLUMNS " FROM i) i ON true ORDER BY i.id", 5 };
 
 /* A backlog: as many as the limits say, and none of them in the answer. */
 static const struct pg_stmt bulk_stmt = { "bulk", MOVE_ROWS
-	"SELECT count(*), sum(bytes), $1::bigint FROM i", 5 };
+	"SELECT count(*), " MOVE_FLAGS ", $1::bigint FROM i", 5 };
 
 struct move *
 move_new(const struct config *cfg)
@@ -108,7 +119,7 @@ move_send(struct move *m, struct pg *pg, pg_done done, void *arg)
 	int64_t		 factor = m->bulk ? BULK_FACTOR : 1;
 	char		 max[PG_NUMBER_MAX], limit[PG_NUMBER_MAX],
 			 bytes[PG_NUMBER_MAX];
-	const char	*params[] = { pg_param(max, m->cfg->max_event),
+	const char	*params[] = { pg_param(max, INLINE_MAX),
 	    m->xmax == NULL ? "0" : m->xmax, m->xips == NULL ? "{}" : m->xips,
 	    pg_param(limit, m->cfg->move_limit * factor),
 	    pg_param(bytes, m->cfg->move_bytes * factor) };
@@ -118,48 +129,23 @@ move_send(struct move *m, struct pg *pg, pg_done done, void *arg)
 	    arg);
 }
 
-static int64_t
-moved_bytes(const struct pg_result *res)
-{
-	int64_t	sum = 0;
-	int	i;
-
-	for (i = 0; i < pg_rows(res); i++)
-		sum += pg_number(res, i, MOVE_COLUMN + FEED_BYTES);
-	return sum;
-}
-
-static struct moved
-move_done_bulk(const struct move *m, const struct pg_result *res)
-{
-	struct moved	 d = { .is_bulk = true };
-	int64_t		 n = pg_number(res, 0, 0);
-
-	d.found = n > 0;
-	d.full = n >= m->cfg->move_limit * BULK_FACTOR ||
-	    pg_number(res, 0, 1) >= m->cfg->move_bytes * BULK_FACTOR;
-	return d;
-}
-
 struct moved
 move_done(struct move *m, const struct pg_result *res)
 {
-	struct moved	d = { .is_bulk = false };
+	struct moved	d = { .is_bulk = m->bulk_sent,
+			    .is_odd = pg_true(res, 0, 1),
+			    .full = pg_true(res, 0, 2) };
 
-	if (m->bulk_sent) {
-		d = move_done_bulk(m, res);
-		m->bulk = d.full;
-		return d;
-	}
-	d.found = pg_value(res, 0, MOVE_COLUMN) != NULL;
-	d.full = d.found && (pg_rows(res) >= m->cfg->move_limit ||
-	    moved_bytes(res) >= m->cfg->move_bytes);
-	if (d.full)
+	if (d.is_bulk)
+		d.rows = pg_number(res, 0, 0);
+	else if (pg_value(res, 0, MOVE_COLUMN) != NULL)
+		d.rows = pg_rows(res);
+	if (d.full || d.is_odd)
 		move_forget(m);
-	else
+	else if (!d.is_bulk)
 		move_keep_hint(m, pg_value(res, 0, 0));
-	d.has_due = pg_value(res, 0, 1) != NULL;
-	d.due_ms = pg_number(res, 0, 1);
+	/* The rest waits behind that row. */
+	d.full = d.full && !d.is_odd;
 	m->bulk = d.full;
 	return d;
 }

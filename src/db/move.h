@@ -8,8 +8,9 @@
 #include "db/pg.h"
 
 /*
- * The move: one statement takes rows from pgpush.outbox to pgpush.log and
- * returns them.  Only the leader moves.
+ * The move: one statement takes plain events from pgpush.outbox to pgpush.log
+ * and returns them.  It stops at the first row that is more than an event, see
+ * held.h.  Only the leader moves.
  */
 
 struct config;
@@ -26,16 +27,18 @@ void		 move_restart(struct move *m);
 
 /* What a move has done. */
 struct moved {
-	bool	found;		/* rows were moved */
+	int64_t	rows;		/* that were moved */
 	bool	full;		/* as many as a move takes: there are more */
 	bool	is_bulk;	/* and none of them are in the answer */
-	bool	has_due;	/* an event is held, and is due */
-	int64_t	due_ms;		/* in so many milliseconds; negative: ago */
+	bool	is_odd;		/* it has come to a row that is no event */
 };
-#define MOVE_COLUMN	2	/* where rows of the log begin in the answer */
+#define MOVE_COLUMN	3	/* where rows of the log begin in the answer */
 
-/* As pg_send.  After a full move the next ones take ten times as many rows and
- * return none: they are read from the log. */
+/*
+ * As pg_send.  Large data is not in the answer: tail_deliver stops there, and
+ * the log is read.  After a full move the next ones take ten times as many
+ * rows and return none.
+ */
 int		 move_send(struct move *m, struct pg *pg, pg_done done,
 		    void *arg);
 /* Its answer, which was not an error. */

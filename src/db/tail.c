@@ -219,7 +219,20 @@ tail_hand_over(struct tail *t, struct entry *e)
 	t->ops->entry(t->arg, e);
 }
 
-void
+/* Whether a row's data is too large for a move's answer, but not to be sent. */
+static bool
+is_left_out(const struct tail *t, const struct pg_result *res, int row,
+    int column)
+{
+	int64_t		 bytes = pg_number(res, row, column + FEED_BYTES);
+	const char	*kind = pg_value(res, row, column + 1);
+
+	return bytes > 0 && bytes <= t->cfg->max_event &&
+	    pg_value(res, row, column + FEED_DATA) == NULL &&
+	    (strcmp(kind, "event") == 0 || strcmp(kind, "signal") == 0);
+}
+
+bool
 tail_deliver(struct tail *t, const struct pg_result *res, int column)
 {
 	struct entry	*e;
@@ -229,6 +242,8 @@ tail_deliver(struct tail *t, const struct pg_result *res, int column)
 	for (i = 0; i < pg_rows(res); i++) {
 		if ((id = pg_number(res, i, column)) <= t->position)
 			continue;
+		if (is_left_out(t, res, i, column))
+			break;
 		e = feed_entry_from_row(res, i, column, t->cfg->max_event);
 		t->position = id;
 		if (e == NULL) {
@@ -240,6 +255,7 @@ tail_deliver(struct tail *t, const struct pg_result *res, int column)
 		entry_unref(e);
 	}
 	t->ops->complete(t->arg);
+	return i == pg_rows(res);
 }
 
 int
@@ -261,7 +277,7 @@ tail_read_done(struct tail *t, const struct pg_result *res)
 		return TAIL_PURGED;
 	if (pg_value(res, 0, 1) == NULL)
 		return TAIL_END;
-	tail_deliver(t, res, 1);
+	(void)tail_deliver(t, res, 1);
 	return TAIL_MORE;
 }
 

@@ -62,8 +62,11 @@ int		 tail_read(struct tail *t, struct pg *pg, pg_done done,
 		    void *arg);
 enum tail_read	 tail_read_done(struct tail *t, const struct pg_result *res);
 
-/* Hand over rows of the log, FEED_COLUMNS from column on. */
-void		 tail_deliver(struct tail *t, const struct pg_result *res,
+/*
+ * Hand over rows of the log, FEED_COLUMNS from column on.  False: one's data
+ * was left out, so read on from there.
+ */
+bool		 tail_deliver(struct tail *t, const struct pg_result *res,
 		    int column);
 
 /*

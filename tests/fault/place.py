@@ -28,7 +28,7 @@ SETTINGS = {
     "heartbeat": "1h", "ping_interval": "3s", "output_high": "64k",
     "max_event": "20k", "ring_events": 512, "ring_bytes": "512k",
     "move_limit": 2000, "catchup_limit": 300, "reconnect_max": "1s",
-    "arm_window": 1, "arm_below": 1, "poll_bells": 2, "move_interval": "2ms",
+    "arm_below": 40, "poll_bells": 2, "move_interval": "2ms",
     "drain_timeout": "1s", "retain": "24h", "presence_grace": "1h",
     "log_level": "debug" if "PGPUSH_FAULT_LOGS" in os.environ else "info",
 }

@@ -78,7 +78,7 @@ SELECT pgpush.attach('fault.items', 'fault:{room}',
 
 -- What is purged is kept: the clients' records are compared with it.
 CREATE TABLE fault.kept (id bigint PRIMARY KEY, kind text, room text,
-  event text, data jsonb, user_id text, dup text, bytes int);
+  event text, data json, user_id text, dup text, bytes int);
 CREATE FUNCTION fault.keep() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$

@@ -10,6 +10,7 @@ Nothing here is done by a superuser that a hosted PostgreSQL would not allow:
 Each kind of database is made once per cluster as a template and copied:
   plain   pgpush only
   app     with tests/lib/app.sql, one rule and one handler of every kind
+  win1252 the same in that encoding
   market  with the marketplace's tables and triggers/, and a few people
   super   pgpush only, owned by the superuser: for tests/sql, which make their
           own functions as whoever runs them
@@ -44,6 +45,8 @@ ORDER = "20000000-0000-4000-8000-000000000001"
 ORDER2 = "20000000-0000-4000-8000-000000000002"
 OPEN_ORDER = "20000000-0000-4000-8000-000000000003"
 DISPUTE = "30000000-0000-4000-8000-000000000001"
+
+WIN1252 = "ENCODING 'WIN1252' LC_COLLATE 'C' LC_CTYPE 'C'"
 
 PEOPLE = """
 INSERT INTO users (id, name, email, role) VALUES
@@ -121,14 +124,15 @@ def exists(cluster, dbname):
         "SELECT FROM pg_database WHERE datname = '%s'" % dbname))
 
 
-def make_empty(cluster, dbname):
+def make_empty(cluster, dbname, options=""):
     """A database in which nothing of ours is yet, and the roles."""
-    for role, options in (("pgpush_owner", "LOGIN CREATEROLE"),
+    for role, rights in (("pgpush_owner", "LOGIN CREATEROLE"),
             ("app_owner", "LOGIN"), ("app_api", "LOGIN")):
         admin(cluster, "DO $$ BEGIN CREATE ROLE %s %s; "
             "EXCEPTION WHEN duplicate_object THEN NULL; END $$"
-            % (role, options))
-    admin(cluster, "CREATE DATABASE %s TEMPLATE template0" % dbname)
+            % (role, rights))
+    admin(cluster, "CREATE DATABASE %s TEMPLATE template0 %s"
+        % (dbname, options))
     grant(cluster, dbname)
     admin(cluster, "GRANT CREATE, USAGE ON SCHEMA public TO app_owner", dbname)
 
@@ -183,7 +187,7 @@ def template(cluster, kind):
             return name
         making = name + "_making"
         admin(cluster, "DROP DATABASE IF EXISTS %s" % making)
-        make_empty(cluster, making)
+        make_empty(cluster, making, WIN1252 if kind == "win1252" else "")
         if kind == "super":
             install_by_psql(cluster, making, "postgres")
         elif os.access(pgpushd(), os.X_OK):
@@ -191,7 +195,7 @@ def template(cluster, kind):
         else:
             install_by_psql(cluster, making)
         make_daemon_role(cluster)
-        if kind == "app":
+        if kind in ("app", "win1252"):
             psql(cluster, making, "app_owner", path=os.path.join(
                 os.path.dirname(__file__), "app.sql"))
         elif kind == "market":

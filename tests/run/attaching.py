@@ -91,8 +91,8 @@ def altered_under_writers(w):
         "the move")
     for me, n in enumerate(writers.rows):
         got = w.root("SELECT array_agg((data ->> 'id')::int ORDER BY id),"
-            " array_agg(DISTINCT data - 'id' ORDER BY data - 'id')"
-            " FROM pgpush.log WHERE room = %s AND event = 'i'",
+            " array_agg(DISTINCT data - 'id' ORDER BY data - 'id') FROM"
+            " (SELECT id, room, event, data::jsonb FROM pgpush.log) l WHERE room = %s AND event = 'i'",
             "open:w%d" % me)[0]
         same(got[0], list(range(n)), "what writer %d sent" % me)
         same(got[1], [{}, {"word": "x"}], "the words beside it")
@@ -119,7 +119,7 @@ def altered_since_the_snapshot(w):
     w.emit("open:end", "snap")
     wait_for(lambda: w.root("SELECT FROM pgpush.log WHERE event = 'snap'"),
         "the move")
-    same(w.root("SELECT event, data FROM pgpush.log"
+    same(w.root("SELECT event, data::jsonb FROM pgpush.log"
         " WHERE room = 'open:snap' ORDER BY id"), [("old.insert", {"id": 1}),
         ("old.update", [{"id": 2}])], "what was sent")
 

@@ -352,7 +352,7 @@ def no_bell_is_lost(w):
     """what commits between the last move and the lock comes all the same"""
     # With no heartbeat to come to the rescue: only "move once more" does.
     other = World("app", heartbeat="1h", poll_bells=2, poll_window="10s",
-        arm_window=1, arm_below=1)
+        arm_below=40)
     c = other.client("ann", ["open:lone"])
     gate = Gate(other)
     hits = 0

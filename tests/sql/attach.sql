@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: ISC
 -- Tables that push by themselves.
 BEGIN;
-SELECT plan(83);
+SELECT plan(82);
 
 -- The application: a role with no right on schema pgpush, tables of another.
 CREATE ROLE t_owner NOLOGIN;
@@ -31,7 +31,7 @@ GRANT ALL ON ALL TABLES IN SCHEMA app TO t_app;
 RESET ROLE;
 CREATE FUNCTION pg_temp.sent() RETURNS text[] LANGUAGE sql AS $$
   WITH d AS (DELETE FROM pgpush.outbox RETURNING *)
-  SELECT coalesce(array_agg(concat_ws(' ', nullif(kind, 'event'), room, event, data) ORDER BY id), '{}') FROM d
+  SELECT coalesce(array_agg(concat_ws(' ', nullif(kind, 'event'), room, event, data::jsonb) ORDER BY id), '{}') FROM d
 $$;
 CREATE TEMP TABLE before ON COMMIT DROP AS
   SELECT array_agg(p.oid ORDER BY p.oid) AS procs,
@@ -121,12 +121,11 @@ SELECT is(pg_temp.sent(), ARRAY['m:1 msg.update ' || (SELECT jsonb_agg(jsonb_bui
 UPDATE app.msg SET n = 3;
 SELECT is(cardinality(pg_temp.sent()), 1, 'an UPDATE of 500 rows is one event');
 DELETE FROM app.msg WHERE id < 3;
-SELECT results_eq('SELECT room, event, jsonb_array_length(data) FROM pgpush.outbox',
+SELECT results_eq('SELECT room, event, json_array_length(data) FROM pgpush.outbox',
   $$ VALUES ('m:3', 'msg.delete', 2) $$, 'so is a DELETE');
 DELETE FROM pgpush.outbox;
 UPDATE app.msg SET n = id % 2;
-SELECT is((SELECT array_agg(jsonb_array_length(data) ORDER BY room) FROM pgpush.outbox), '{249,249}', 'one per room');
-SELECT ok((SELECT bool_and(bytes = octet_length(data::text)) FROM pgpush.outbox), 'bytes is the length of the text');
+SELECT is((SELECT array_agg(json_array_length(data) ORDER BY room) FROM pgpush.outbox), '{249,249}', 'one per room');
 DELETE FROM pgpush.outbox;
 UPDATE app.msg SET api_token = repeat('x', 20000) WHERE n = 1;
 SELECT is(pg_temp.sent(), ARRAY['resync m:1 msg.update {"count": 249, "event": "msg.update"}'], 'over 4 MB: resync with the count');
@@ -140,7 +139,7 @@ SELECT pgpush.attach('app.msg', 'all', '{"insert":"new"}', '{id}');
 SET LOCAL pgpush.session = 's7';
 INSERT INTO app.msg (id, n, room) VALUES (1, 2, 'a'), (2, NULL, 'a');
 UPDATE app.msg SET id = id;
-SELECT results_eq('SELECT room, event, data, origin FROM pgpush.outbox ORDER BY room, id',
+SELECT results_eq('SELECT room, event, data::jsonb, CASE WHEN others THEN origin END FROM pgpush.outbox ORDER BY room, id',
   $$ VALUES ('a/2:x', 'new', '{"id":1}'::jsonb, 's7'), ('all', 'new', '{"id":1}', NULL), ('all', 'new', '{"id":2}', NULL) $$,
   'several columns or none in a room, several rooms, only the operations named, minus the sender');
 DELETE FROM pgpush.outbox;
@@ -268,7 +267,7 @@ SELECT pgpush.attach('app.types', 'r:{' || attname || '}', jsonb_build_object('u
   FROM pg_attribute WHERE attrelid = 'app.types'::regclass AND attnum > 0;
 UPDATE app.types SET b = b;
 SET LOCAL TIME ZONE 'UTC';
-SELECT bag_eq('SELECT room, data FROM pgpush.outbox', $$ SELECT 'r:' || value, jsonb_build_array(jsonb_build_object(key, to_jsonb(whole) -> key))
+SELECT bag_eq('SELECT room, data::jsonb FROM pgpush.outbox', $$ SELECT 'r:' || value, jsonb_build_array(jsonb_build_object(key, to_jsonb(whole) -> key))
   FROM app.types AS whole, jsonb_each_text(to_jsonb(whole)) $$, 'values in rooms and data are those of json');
 SET LOCAL TIME ZONE 'Asia/Tokyo';
 DELETE FROM pgpush.outbox;
@@ -301,7 +300,7 @@ SET LOCAL pgpush.session = 's7';
 SELECT pgpush.attach('app.later', 'o', '{"insert":"i"}', '{id}', others => true);
 ALTER TABLE app.later RENAME id TO nr;
 INSERT INTO app.later VALUES ('m');
-SELECT results_eq('SELECT room, data, origin FROM pgpush.outbox', $$ VALUES ('o', '{}'::jsonb, 's7') $$, 'still minus the sender');
+SELECT results_eq('SELECT room, data::jsonb, CASE WHEN others THEN origin END FROM pgpush.outbox', $$ VALUES ('o', '{}'::jsonb, 's7') $$, 'still minus the sender');
 DELETE FROM pgpush.outbox;
 SELECT pgpush.detach('app.later');
 SELECT pgpush.attach('app.later', 'w', '{"insert":"i","update":"u"}', '{nr,x}', "when" => 'new.nr > coalesce(old.nr, ''m'')');

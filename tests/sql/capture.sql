@@ -30,9 +30,8 @@ BEGIN
       CASE op WHEN 'delete' THEN 'OLD' ELSE 'NEW' END, 'r:{' || col || '}:{id}', 'old ' || col || op, cols);
   END LOOP;
 END $$;
-CREATE FUNCTION pg_temp.sent(how text) RETURNS TABLE (kind text, room text, event text, data jsonb, bytes int) LANGUAGE sql AS $$
-  SELECT kind, room, substr(event, 5), CASE kind WHEN 'resync' THEN data - 'event' ELSE data END,
-    CASE kind WHEN 'event' THEN bytes END FROM pgpush.outbox WHERE event LIKE how || ' %'
+CREATE FUNCTION pg_temp.sent(how text) RETURNS TABLE (kind text, room text, event text, data jsonb) LANGUAGE sql AS $$
+  SELECT kind, room, substr(event, 5), CASE kind WHEN 'resync' THEN data::jsonb - 'event' ELSE data::jsonb END FROM pgpush.outbox WHERE event LIKE how || ' %'
 $$;
 CREATE FUNCTION pg_temp.write(tbl text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: ISC
--- Held events: hold, is_held, release, release_due.
+-- Held events: hold and release, and what the leader makes of them.
 \set QUIET 1
 \set VERBOSITY terse
 SET client_min_messages = error;
@@ -41,30 +41,55 @@ $$;
 CREATE FUNCTION t.long() RETURNS text LANGUAGE sql AS $$  -- not compressible
   SELECT string_agg(md5(i::text), '') FROM generate_series(1, 300) i
 $$;
-PREPARE sent AS SELECT room, event, data, bytes = octet_length(data::text)
-  FROM pgpush.outbox ORDER BY id;
-PREPARE names AS SELECT data ->> 'id' FROM pgpush.outbox ORDER BY id;
+-- What the leader does until there is nothing to do but to wait.
+CREATE FUNCTION t.lead(due boolean DEFAULT false) RETURNS timestamptz
+LANGUAGE plpgsql AS $$
+DECLARE
+  s    record;
+  done json := '[]';
+BEGIN
+  IF due THEN
+    done := coalesce(pgpush.rendered_due(1000), '[]');
+  END IF;
+  LOOP
+    SELECT * INTO s FROM pgpush.move_on(done, 1000);
+    EXIT WHEN s.cut IS NULL;
+    done := coalesce(pgpush.rendered(s.cut_xid, s.cut, 1000), '[]');
+  END LOOP;
+  RETURN s.due;
+END $$;
+-- What has come into the log since the last call.
+CREATE FUNCTION t.sent() RETURNS text[] LANGUAGE sql AS $$
+  SELECT t.lead();
+  WITH d AS (DELETE FROM pgpush.log RETURNING *)
+  SELECT coalesce(array_agg(concat_ws(' ', nullif(kind, 'event'), room, event,
+    data::jsonb, origin) ORDER BY id), '{}') FROM d
+$$;
 
-SELECT plan(36);
+SELECT plan(31);
 
 -- hold and release
 BEGIN;
 SELECT pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 1}') \g /dev/null
+SELECT is_empty('TABLE pgpush.held', 'a writer only says that it holds');
+SELECT is(t.sent(), '{}', 'nothing is sent yet');
 SELECT results_eq(
-  $$SELECT key, room, event, render, arg, origin, dup,
+  $$SELECT key, room, event, render, arg, origin, dup, who, xid,
       due BETWEEN now() + interval '200 ms'
         AND clock_timestamp() + interval '200 ms'
     FROM pgpush.held$$,
-  $$VALUES ('k', 'r', 'e', 't.render(jsonb)', '{"id": 1}'::jsonb,
-    NULL::text, NULL::text, true)$$, 'hold keeps it for 200 ms');
-SELECT is_empty('TABLE pgpush.outbox', 'and sends nothing yet');
+  $$VALUES ('k', 'r', 'e', 't.render(jsonb)', '{"id": 1}'::jsonb, NULL::text,
+    NULL::text, current_user::text COLLATE "default", pg_current_xact_id(), true)$$,
+  'the leader holds it for 200 ms');
 INSERT INTO t.files VALUES (1, 'a'), (1, 'b');
-SELECT is(pgpush.release('other'), 0, 'another key releases nothing');
-SELECT is(pgpush.release(NULL), 0, 'nor does NULL');
-SELECT is(pgpush.release('k'), 1, 'release says how many it sent');
-SELECT results_eq('sent', $$VALUES ('r', 'e', '{"id": 1, "files": 2}'::jsonb, true)$$,
-  'rendered as things stand at the release');
-SELECT is(pgpush.release('k'), 0, 'once');
+SELECT pgpush.release('other'), pgpush.release(NULL) \g /dev/null
+SELECT is(t.sent(), '{}', 'neither another key nor NULL releases it');
+SELECT pgpush.release('k'), pgpush.emit('r', 'after', '1') \g /dev/null
+SELECT is(t.sent(), '{"r e {\"id\": 1, \"files\": 2}",r after 1}',
+  'released as things stand then, in front of what was written after');
+SELECT pgpush.release('k') \g /dev/null
+SELECT is(t.sent(), '{}', 'once');
+SELECT is_empty('TABLE pgpush.outbox', 'and the releases are gone');
 ROLLBACK;
 
 BEGIN;
@@ -77,97 +102,129 @@ SELECT pgpush.hold('k', 'r', 'e', 't.nothing(jsonb)', '{"id": 0}'),
   pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 4}', '1 ms'),
   pgpush.hold('k', 'r', 'e', 't."Odd name"(jsonb)', '{"id": 5}') \g /dev/null
 SET LOCAL pgpush.session = 's2';
-SELECT is(pgpush.release('k'), 3, 'one that fails or has nothing to say is dropped');
-SELECT results_eq('SELECT data, origin FROM pgpush.outbox ORDER BY id',
-  $$VALUES ('{"id": 1, "files": 0}'::jsonb, 's1'),
-      ('{"id": 4, "files": 0}', NULL), ('"odd"', NULL)$$,
-  'the others are sent in the order in which they were held');
+SELECT pgpush.release('k') \g /dev/null
+SELECT is(t.sent(), ARRAY['r e {"id": 1, "files": 0} s1',
+  'resync r broken {"count": 1, "event": "broken"}',
+  'resync r invoker {"count": 1, "event": "invoker"}',
+  'resync r two {"count": 1, "event": "two"}',
+  'r e {"id": 4, "files": 0}', 'r e "odd"'],
+  'in the order in which they were held; one that fails becomes a resync');
 SELECT is_empty('TABLE pgpush.held', 'none is left');
 SELECT is_empty('TABLE t.files', 'and what a failed function wrote is undone');
+SELECT results_eq('SELECT event, rows FROM pgpush.lost ORDER BY event',
+  $$VALUES ('broken', 1::bigint), ('invoker', 1), ('two', 1)$$,
+  'those that failed are counted');
 ROLLBACK;
 
 BEGIN;
 SELECT lives_ok($$SELECT pgpush.hold('k', NULL, 'e', 't.render(jsonb)', '{}'),
-    pgpush.hold(NULL, 'r', NULL, NULL, NULL, NULL, NULL),
+    pgpush.hold(NULL, 'r', 'n', NULL, NULL, NULL, NULL),
     pgpush.hold(t.long(), 'r', 'e', 't.render(jsonb)', '{"id": 1}')$$,
   'NULLs and a long key are no errors');
+SELECT t.lead() \g /dev/null
 SELECT is((SELECT count(*) FROM pgpush.held), 2::bigint, 'a NULL room holds nothing');
-SELECT ok(pgpush.is_held(t.long(), '{"id": 1}'), 'a long key is a key');
-SELECT pgpush.hold('k', repeat('r', 201), 'e', 't.render(jsonb)', '{"id": 1}') \g /dev/null
-SELECT lives_ok($$SELECT pgpush.release('k')$$, 'a long room is dropped');
+SELECT pgpush.release(t.long()) \g /dev/null
+SELECT is(t.sent(), '{"r e {\"id\": 1, \"files\": 0}"}', 'a long key is a key');
+SELECT pgpush.hold('k', repeat('r', 201), 'e', 't.render(jsonb)', '{"id": 1}'),
+  pgpush.release('k') \g /dev/null
+SELECT is(t.sent(), '{}', 'a long room is dropped');
+SELECT is((SELECT why FROM pgpush.lost), 'a room name over 200 bytes',
+  'and counted');
 CREATE FUNCTION t.gone(jsonb) RETURNS jsonb LANGUAGE sql SECURITY DEFINER
   AS $$SELECT $1$$;
 SELECT pgpush.hold('g', 'r', 'e', 't.gone(jsonb)', '{"id": 1}') \g /dev/null
 DROP FUNCTION t.gone(jsonb);
-SELECT is(pgpush.release('g'), 0, 'and so is one whose function is gone');
+SELECT pgpush.release('g') \g /dev/null
+SELECT is(t.sent(), ARRAY['resync r e {"count": 1, "event": "e"}'],
+  'one whose function is gone becomes a resync');
 ROLLBACK;
 
--- is_held
+-- about
 BEGIN;
-SELECT pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 1, "x": 2}') \g /dev/null
-SELECT is(ARRAY[pgpush.is_held('k', '{"id": 1}'), pgpush.is_held('k', '{"id": 2}'),
-  pgpush.is_held('j', '{"id": 1}'), pgpush.is_held('k', NULL)],
-  '{t,f,f,f}', 'is_held looks at the key and at what arg contains');
+SELECT pgpush.hold('k', 'r', 'new', 't.render(jsonb)', '{"id": 1}', about => 'm1'),
+  pgpush.hold('k', 'r', 'edit', 't.render(jsonb)', '{"id": 1}', '0', about => 'm1'),
+  pgpush.hold('k', 'r', 'edit', 't.render(jsonb)', '{"id": 2}', '0', about => 'm2'),
+  pgpush.hold('j', 'r', 'edit', 't.render(jsonb)', '{"id": 1}', '0', about => 'm1'),
+  pgpush.release('k'), pgpush.release('j') \g /dev/null
+SELECT is(t.sent(), ARRAY['r new {"id": 1, "files": 0}',
+  'r edit {"id": 2, "files": 0}', 'r edit {"id": 1, "files": 0}'],
+  'an event is dropped if one about the same is held under the same key');
+SELECT pgpush.hold('k', 'r', 'edit', 't.render(jsonb)', '{"id": 1}', about => 'm1'),
+  pgpush.release('k') \g /dev/null
+SELECT is(cardinality(t.sent()), 1, 'but not once that has been released');
 ROLLBACK;
 
--- is_held keeps others from releasing until its transaction ends
+-- Writers do not meet
 SELECT pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 7}', '0'),
   pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 8}', '0') \g /dev/null
+SELECT t.lead() \g /dev/null
 SELECT dblink_exec('other', 'BEGIN') \g /dev/null
-SELECT is(t.other($$SELECT pgpush.is_held('k', '{"id": 7}')$$), 't',
-  'held, says another transaction');
-SELECT t.other($$INSERT INTO t.files VALUES (7, 'late') RETURNING ''$$) \g /dev/null
-SELECT is(pgpush.release('k'), 1, 'release leaves what that one has locked');
-SELECT results_eq('names', ARRAY['8'], 'and sends the rest');
-SELECT clock_timestamp() AS before \gset
-SELECT cmp_ok(pgpush.release_due() - :'before'::timestamptz, '>', interval '10 ms',
-  'release_due leaves it too, and is to be called again only after a while');
-SELECT ok(pgpush.is_held('k', '{"id": 7}'), 'two may look at it');
-SELECT dblink_exec('other', 'COMMIT') \g /dev/null
-SELECT is(pgpush.release('k'), 1, 'when that one has ended it is released');
-SELECT is((SELECT data FROM pgpush.outbox ORDER BY id DESC LIMIT 1),
-  '{"id": 7, "files": 1}', 'and shows what that one wrote');
-
--- Two that release at once
-SELECT pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 1}') \g /dev/null
-SELECT dblink_exec('other', 'BEGIN') \g /dev/null
-SELECT is(t.other($$SELECT pgpush.release('k')$$), '1', 'one of two sends');
-SELECT is(pgpush.release('k'), 0, 'the other does not wait');
-SELECT is(pgpush.is_held('k', '{"id": 1}'), false, 'nor does is_held');
-SELECT dblink_exec('other', 'ROLLBACK') \g /dev/null
-SELECT is(pgpush.release('k'), 1, 'a release that is rolled back was none');
-
--- Many under one key: the application waits for the first few only
-SELECT count(pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 1}'))
-  FROM generate_series(1, 150) \g /dev/null
-SELECT is(pgpush.release('k'), 100, 'release sends a hundred at most');
-SELECT pgpush.release('k') \g /dev/null
-
--- An old snapshot
-SELECT pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 1}') \g /dev/null
-BEGIN ISOLATION LEVEL REPEATABLE READ;
-SELECT count(*) FROM pgpush.held \g /dev/null
 SELECT t.other($$SELECT pgpush.release('k')$$) \g /dev/null
-SELECT is(pgpush.is_held('k', '{"id": 1}'), false,
-  'under an old snapshot too, what has been released is not held');
-SELECT is(pgpush.release('k'), 0, 'and no error');
+SELECT t.lead(true) \g /dev/null
+SELECT is(cardinality(t.sent()), 2,
+  'an open transaction that has released keeps nothing back');
+SELECT dblink_exec('other', 'COMMIT') \g /dev/null
+SELECT is(t.sent(), '{}', 'and finds nothing when it commits');
+SELECT pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 1}') \g /dev/null
+SELECT dblink_exec('other', 'BEGIN') \g /dev/null
+SELECT t.other($$SELECT pgpush.release('k')$$) \g /dev/null
+SELECT dblink_exec('other', 'ROLLBACK') \g /dev/null
+SELECT is(t.sent(), '{}', 'a release that is rolled back was none');
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 2}'),
+  pgpush.release('k') \g /dev/null
+SELECT dblink_exec('other', 'BEGIN ISOLATION LEVEL SERIALIZABLE') \g /dev/null
+SELECT t.other($$SELECT pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 3}')$$),
+  t.other($$SELECT pgpush.release('k')$$) \g /dev/null
 COMMIT;
+SELECT lives_ok($$SELECT dblink_exec('other', 'COMMIT')$$,
+  'of two SERIALIZABLE writers of one key neither fails');
+SELECT is(cardinality(t.sent()), 3, 'and all is sent');
 
--- release_due
-DELETE FROM pgpush.outbox;
+-- No transaction id of its own for each statement
+BEGIN;
+DO $$
+BEGIN
+  FOR i IN 1 .. 100 LOOP
+    PERFORM pgpush.hold('k', 'r', 'e', 't.render(jsonb)', '{"id": 1}');
+    PERFORM pgpush.emit('r', 'e', '1');
+    PERFORM pgpush.release('k');
+  END LOOP;
+END $$;
+SELECT is((SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()
+    AND locktype = 'transactionid'), 1::bigint,
+  'a hundred holds, events and releases take one transaction id');
+ROLLBACK;
+
+-- What is due
 BEGIN;
 SELECT pgpush.hold('a', 'r', 'e', 't.render(jsonb)', '{"id": 1}', '-1 s'),
-  pgpush.hold('b', 'r', 'e', 't.render(jsonb)', '{"id": 2}', '-3 s'),
-  pgpush.hold('c', 'r', 'e', 't.render(jsonb)', '{"id": 3}', '-2 s'),
   pgpush.hold('d', 'r', 'e', 't.render(jsonb)', '{"id": 4}', '1 h') \g /dev/null
-SELECT cmp_ok(pgpush.release_due(2), '<', clock_timestamp(),
-  'release_due takes no more than it may and is to be called again at once');
-SELECT results_eq('names', ARRAY['2', '3'], 'those that have been due longest');
-SELECT is(pgpush.release_due(), (SELECT due FROM pgpush.held WHERE key = 'd'),
-  'else when the next one is due');
-SELECT results_eq('names', ARRAY['2', '3', '1'], 'which it has not sent');
-DELETE FROM pgpush.held;
-SELECT is(pgpush.release_due(), NULL, 'NULL if nothing is held');
+SELECT t.lead() \g /dev/null
+SELECT is(t.lead(true), (SELECT due FROM pgpush.held WHERE key = 'd'),
+  'the leader knows when the next one is due');
+SELECT is(t.sent(), '{"r e {\"id\": 1, \"files\": 0}"}', 'what is due is sent');
+SELECT lives_ok($$SELECT pgpush.hold('x', 'r', 'e', 't.render(jsonb)', '1',
+  '178000000 years'), t.sent()$$, 'no time is too long');
+SELECT pgpush.release('d'), pgpush.release('x') \g /dev/null
+SELECT is(json_array_length(pgpush.rendered(cut_xid, cut, 1000, true)), 4,
+  'a leader that cannot ask')
+  FROM pgpush.move_on('[]', 1000);
+SELECT is(t.lead(), NULL, 'nothing is held any more');
 ROLLBACK;
+
+-- A render that takes too long
+CREATE FUNCTION t.slow(jsonb) RETURNS jsonb LANGUAGE sql SECURITY DEFINER
+  AS $$SELECT to_jsonb(pg_sleep(60)::text)$$;
+SELECT pgpush.hold('s', 'r', 'slow', 't.slow(jsonb)', '1', '1 h'),
+  pgpush.hold('s', 'r', 'e', 't.render(jsonb)', '{"id": 2}', '1 h'),
+  pgpush.release('s') \g /dev/null
+SELECT cut_xid, cut FROM pgpush.move_on('[]', 1000) \gset
+SET statement_timeout = '200 ms';
+SELECT d AS done FROM pgpush.rendered(:'cut_xid', :cut, 1000) d \gset
+RESET statement_timeout;
+SELECT pgpush.move_on(:'done', 1000) \g /dev/null
+SELECT is(t.sent(), ARRAY['resync r slow {"count": 1, "event": "slow"}', 'r e {"id": 2, "files": 0}'],
+  'becomes a resync, and no other with it');
 
 SELECT dblink_disconnect('other') \g /dev/null

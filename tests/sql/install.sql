@@ -49,7 +49,7 @@ SELECT lives_ok(:'code', 'and the functions');
 SELECT is((SELECT array_agg(DISTINCT pg_get_userbyid(relowner)) FROM pg_class
   WHERE relnamespace = 'pgpush'::regnamespace), '{pgpush_t_owner}', 'all is its own');
 SELECT lives_ok($$SELECT pgpush.emit('r', 'e', '1'), pgpush.lead(),
-  pgpush.release_due(), pgpush.purge('1 day'), pgpush.node_stamp('n', true, 0, '{}', ''),
+  pgpush.move_on('[]', 10), pgpush.purge('1 day'), pgpush.node_stamp('n', true, 0, '{}', ''),
   pgpush.presence_sync('1 s')$$, 'and works');
 SELECT is((SELECT epoch FROM pgpush.epoch), pgpush.lead(),
   'the leader finds the epoch of the install');

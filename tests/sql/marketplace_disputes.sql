@@ -150,7 +150,7 @@ SELECT is(pg_temp.send(:c, 'leave_dispute_chat', NULL, '{"disputeId": "7"}'), '{
   'leave_dispute_chat with a bad id');
 SELECT FROM pg_temp.send(:p, 'dispute_typing', :room, jsonb_build_object('disputeId', :d, 'isTyping', true));
 SELECT FROM pg_temp.send(:p, 'order_typing', 'order:' || :o, jsonb_build_object('orderId', :o, 'isTyping', true));
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 SELECT FROM pg_temp.send(:p, 'disconnect', NULL, '{"rooms": []}');
 SELECT set_eq($$SELECT e ->> 'event' AS a, e ->> 'room' AS b, e -> 'data' -> 'isTyping' AS c
                   FROM jsonb_array_elements(pg_temp.sent()) e$$,
@@ -165,7 +165,7 @@ SELECT is(pg_temp.heads(), format(
     'revoke peer:%4$s %2$s, revoke peer:%2$s %4$s, dispute_status_update %1$s', :room, :m, :c, :p),
   'he is put out before the event, and from the parties'' presence');
 UPDATE public.disputes SET moderator_id = :a WHERE id = :d;
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 UPDATE public.disputes SET moderator_id = NULL WHERE id = :d;
 SELECT unalike(pg_temp.heads(), '%' || :room || '%', 'a moderator who is admin stays');
 UPDATE public.disputes SET moderator_id = :c WHERE id = :d;

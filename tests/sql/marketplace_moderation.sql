@@ -24,7 +24,7 @@ INSERT INTO public.dispute_messages (id, dispute_id, sender_id, content) VALUES 
 SELECT pg_temp.due();
 SET CONSTRAINTS ALL IMMEDIATE;
 SET CONSTRAINTS ALL DEFERRED;
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 
 -- What a mute is, as the test expects it.
 CREATE FUNCTION pg_temp.mute(room text, over text, until timestamptz, who text, why text DEFAULT '')
@@ -59,7 +59,7 @@ SELECT is(pg_temp.sent(), jsonb_build_array(pg_temp.event(:room, 'user_muted',
   pg_temp.mute(:room, :c, now() + interval '5 minutes', :a, 'Rude'))),
   'and sends user_muted to the room, to all who are there');
 SELECT is((SELECT jsonb_agg(jsonb_build_array(event, room, due - now() BETWEEN interval '5 minutes'
-             AND interval '6 minutes')) FROM pgpush.held),
+             AND interval '6 minutes')) FROM pg_temp.held()),
   jsonb_build_array(jsonb_build_array('user_unmuted', :room, true)),
   'user_unmuted is held until its time is over');
 SELECT pg_temp.due();
@@ -71,14 +71,14 @@ SELECT is(pg_temp.send(:a, 'mute_user', NULL, jsonb_build_object(
 SELECT unnest(ARRAY[
        is(e #> '{0,data}', pg_temp.mute(:room, :c, NULL, :a), 'user_muted says so'),
        is(jsonb_array_length(e), 1, 'and nothing else is sent'),
-       is((SELECT count(*)::int FROM pgpush.held), 0, 'there is no end of it to wait for')])
+       is((SELECT count(*)::int FROM pg_temp.held()), 0, 'there is no end of it to wait for')])
   FROM (SELECT pg_temp.sent() AS e OFFSET 0) x;
 SELECT is(pg_temp.send(:a, 'mute_user', :droom, jsonb_build_object('userId', :p, 'minutes', 0.5)) -> 'reply',
   pg_temp.mute(:droom, :p, now() + interval '30 seconds', :a), 'the room of the frame, half a minute');
 SELECT is(pg_temp.send(:a, 'mute_user', NULL, jsonb_build_object(
     'disputeId', :d, 'userId', :p, 'minutes', 1)) #>> '{reply,room}', :droom, 'by disputeId');
-SELECT is((SELECT count(*)::int FROM pgpush.held), 1, 'a longer one: one end');
-DELETE FROM pgpush.outbox;
+SELECT is((SELECT count(*)::int FROM pg_temp.held()), 1, 'a longer one: one end');
+SELECT pg_temp.sent() \g /dev/null
 
 -- the time is over
 UPDATE public.room_mutes SET until = now() + interval '1 ms' WHERE room = :droom;
@@ -88,7 +88,7 @@ SELECT pg_temp.due();
 SELECT is(pg_temp.sent(), jsonb_build_array(pg_temp.event(:droom, 'user_unmuted',
   pg_temp.mute(:droom, :p, now() + interval '1 ms', NULL))), 'when its time is over: user_unmuted, by nobody');
 UPDATE public.room_mutes SET until = now() - interval '1 minute' WHERE room = :droom;
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 UPDATE public.room_mutes SET reason = 'Later' WHERE room = :droom;
 DELETE FROM public.room_mutes WHERE room = :droom;
 INSERT INTO public.room_mutes (dispute_id, user_id, until) VALUES (:d, :p, now());
@@ -119,7 +119,7 @@ SELECT matches(pg_temp.says('INSERT INTO public.room_mutes (user_id, order_id, d
                (format('%L, %L, NULL', :o, :d), 'in two rooms'),
                (format('%L, NULL, ''infinity''', :o), 'until infinity')) x (v, what);
 DELETE FROM public.room_mutes;
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 
 -- who may mute whom
 SELECT is(pg_temp.mutes(who, over, room), answer, what)
@@ -172,7 +172,7 @@ UPDATE public.disputes SET moderator_id = NULL WHERE id = :d;
 SELECT is(pg_temp.mutes(:m, :p, :room), 'forbidden: ' || :forbidden, 'who moderates no more mutes no more');
 UPDATE public.disputes SET moderator_id = :m WHERE id = :d;
 DELETE FROM public.room_mutes;
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 
 -- what the muted may not
 INSERT INTO public.push_typing (session, room, user_id, event, data)
@@ -232,7 +232,7 @@ DELETE FROM public.room_mutes;
 UPDATE public.messages SET deleted = false;
 DELETE FROM public.push_typing;
 SELECT pg_temp.due();
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 SELECT is(pg_temp.send(who, 'remove_message', NULL, d) #>> '{error,code}', code, 'remove_message: ' || what)
   FROM (VALUES
     (:c, jsonb_build_object('messageId', :m1), 'forbidden', 'who wrote it uses the API'),
@@ -262,7 +262,7 @@ SELECT is(pg_temp.send(:a, 'remove_message', NULL, jsonb_build_object('messageId
   :m2, 'an admin');
 UPDATE public.disputes SET moderator_id = NULL WHERE id = :d;
 UPDATE public.messages SET deleted = false;
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 SELECT is(pg_temp.send(:m, 'remove_message', NULL, jsonb_build_object('messageId', :m2)) #>> '{error,code}',
   'forbidden', 'who moderates no more removes no more');
 
@@ -275,7 +275,7 @@ SELECT is((SELECT jsonb_object_agg(event, jsonb_build_array(room, member, "grant
 INSERT INTO public.room_mutes (order_id, user_id, until, "by") VALUES
   (:o, :c, NULL, :a2), (:o, :p, now() + interval '1 hour', :a), (:o2, :s, NULL, :a2);
 INSERT INTO public.room_mutes (dispute_id, user_id) VALUES (:d, :s);
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 DELETE FROM public.users WHERE id = :a2;
 SELECT is(pg_temp.heads(), 'kick ' || :a2, 'who has muted is deleted: the mute stays, and nothing is said');
 SELECT is((SELECT count(*)::int FROM public.room_mutes WHERE "by" IS NULL), 3, 'by nobody');
@@ -283,8 +283,7 @@ DELETE FROM public.users WHERE id = :s;
 SELECT is(pg_temp.heads(), 'kick ' || :s, 'the mutes of a deleted user go silently');
 DELETE FROM public.orders WHERE id = :o;
 SET CONSTRAINTS ALL IMMEDIATE;
-UPDATE pgpush.held SET due = now() - interval '1 second';
-SELECT FROM pgpush.release_due();
+SELECT pg_temp.due();
 SELECT is(pg_temp.sent(), '[]', 'and so do those of a deleted order and its disputes');
 SELECT is((SELECT count(*)::int FROM public.room_mutes), 0, 'none is left');
 

@@ -38,11 +38,11 @@ INSERT INTO public.notifications (user_id, type, related_id)
 VALUES (:p, 'message', :o), (:p, 'message', :o), (:p, 'order', :o2);
 SELECT is(jsonb_path_query_array(pg_temp.sent(), '$[0 to 2].data.content'), '["1", "2", ""]',
   'messages to that receiver in that order go first, in order');
-SELECT is((SELECT string_agg(m.content, ' ' ORDER BY m.content) FROM pgpush.held h
+SELECT is((SELECT string_agg(m.content, ' ' ORDER BY m.content) FROM pg_temp.held() h
              JOIN public.messages m ON m.id::text = h.arg ->> 'messageId'), '3 4',
   'the others are held on');
 DELETE FROM pgpush.held;
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 
 -- greet
 SELECT is(pgpush.greet_user(u, '{}'), rooms, 'greet: ' || what)
@@ -86,7 +86,7 @@ VALUES (:o, :c, :p, :m, 'r');
 SELECT ok(pgpush.authorize(u, 'peer:' || v, '{}'), 'peer: in a dispute the moderator, ' || what)
   FROM (VALUES (:c, :m, 'by the client'), (:m, :c, 'and he the client'),
                (:p, :m, 'by the performer'), (:m, :p, 'and he the performer')) x (u, v, what);
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 
 -- user_presence
 SELECT FROM pgpush.node_stamp('n', true, 1, '{}', '');
@@ -110,7 +110,7 @@ SELECT is(jsonb_agg(e -> 'data'), (SELECT jsonb_agg(
            FROM generate_series(1, 3)), 'going: with the time last seen')
   FROM jsonb_array_elements(pg_temp.sent()) e;
 SELECT FROM pg_temp.send(:c, 'order_typing', 'order:' || :o, jsonb_build_object('orderId', :o, 'isTyping', true));
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 SELECT FROM public.push_presence(:c, false, :t);
 SELECT is(pg_temp.sent() -> 0, pg_temp.event('order:' || :o, 'order_typing',
     jsonb_build_object('orderId', :o, 'userId', :c, 'isTyping', false), '{"kind": "signal"}'),

@@ -20,7 +20,7 @@ INSERT INTO public.dispute_messages (id, dispute_id, sender_id, content) VALUES 
 SELECT pg_temp.due();
 SET CONSTRAINTS ALL IMMEDIATE;
 SET CONSTRAINTS ALL DEFERRED;
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 
 CREATE FUNCTION pg_temp.toggle(who text, message text, emoji text DEFAULT '👍') RETURNS jsonb
 LANGUAGE sql AS $$
@@ -43,7 +43,7 @@ SELECT plan(57);
 SELECT is(pg_temp.toggle(:p, :m1), jsonb_build_object('reply', jsonb_build_object(
   'messageId', :m1, 'emoji', '👍', 'reacted', true)), 'toggle_reaction: put');
 SELECT is(pg_temp.sent(), '[]', 'the event waits for the commit');
-SELECT is((SELECT array_agg(due <= clock_timestamp()) FROM pgpush.held), '{t}', 'and no longer');
+SELECT is((SELECT array_agg(due <= clock_timestamp()) FROM pg_temp.held()), '{t}', 'and no longer');
 SELECT pg_temp.due();
 SELECT is(pg_temp.sent(), jsonb_build_array(pg_temp.event(:room, 'message_reaction',
   jsonb_build_object('orderId', :o, 'messageId', :m1, 'reactions',
@@ -81,7 +81,7 @@ SELECT is(pg_temp.told(), '[]', 'nothing taken away: none');
 INSERT INTO public.messages (order_id, sender_id, receiver_id, content)
 SELECT :o, :c, :p, n FROM generate_series(1, 500) n;
 SELECT pg_temp.due();
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 INSERT INTO public.message_reactions (message_id, user_id, emoji)
 SELECT m.id, u, e FROM public.messages m, unnest(ARRAY[:c, :p, :a]::uuid[]) u, unnest(ARRAY['👍', '👎']) e
  WHERE m.content <> 'One' AND m.content <> 'Two';
@@ -115,7 +115,7 @@ SELECT is(pg_temp.sent(), jsonb_build_array(pg_temp.event(:droom, 'dispute_messa
 SELECT is(pg_temp.toggle(:m, :n1, '🙏') #> '{reply,reacted}', 'false', 'again: taken back');
 SELECT is(pg_temp.told(), jsonb_build_array(jsonb_build_array(:n1, '[]'::jsonb)), 'none is left');
 UPDATE public.dispute_messages SET deleted = true WHERE id = :n1;
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 SELECT is(pg_temp.toggle(:m, :n1) #>> '{error,code}', 'not_found', 'a removed one: refused');
 UPDATE public.dispute_messages SET deleted = false WHERE id = :n1;
 
@@ -135,7 +135,7 @@ SELECT is(coalesce(pg_temp.toggle(who, message) #>> '{error,message}', 'yes'), a
 DELETE FROM public.message_reactions;
 DELETE FROM public.dispute_message_reactions;
 SELECT pg_temp.due();
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 SELECT is(pg_temp.send(:c, 'toggle_reaction', NULL, x) #>> '{error,code}', 'bad_request', 'toggle_reaction with ' || x::text)
   FROM unnest(ARRAY['{}', '[]', '7', '{"emoji": "👍"}', '{"messageId": 7, "emoji": "👍"}',
     '{"messageId": "x", "emoji": "👍"}',
@@ -155,16 +155,17 @@ SELECT FROM pg_temp.toggle(:p, :m1);
 SELECT FROM pg_temp.toggle(:a, :m1);
 SELECT FROM pg_temp.toggle(:m, :n1);
 SELECT pg_temp.due();
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 DELETE FROM public.users WHERE id = :a;
-DELETE FROM pgpush.outbox;
+SELECT pg_temp.sent() \g /dev/null
 SELECT is(pg_temp.told(), jsonb_build_array(jsonb_build_array(:m1, jsonb_build_array(
   pg_temp.reaction('👍', :p), pg_temp.reaction('🚀', :c)))), 'a deleted user reacts no more');
 DELETE FROM public.orders WHERE id = :o;
 SET CONSTRAINTS ALL IMMEDIATE;
 SELECT is(pg_temp.told(), '[]', 'an order deleted with all reactions says nothing');
 DELETE FROM public.users WHERE id = :p;
-DELETE FROM pgpush.outbox WHERE kind <> 'event';
+SELECT pg_temp.lead();
+DELETE FROM pgpush.log WHERE kind <> 'event';
 SELECT is(pg_temp.told(), '[]', 'nor does a user with all his messages');
 
 SELECT * FROM finish();

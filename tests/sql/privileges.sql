@@ -26,7 +26,7 @@ BEGIN
   RETURN 'ok';
 END $$;
 
-SELECT plan(44);
+SELECT plan(56);
 
 -- PUBLIC
 SELECT is_empty($$SELECT p.oid::regprocedure FROM pg_proc p,
@@ -53,7 +53,7 @@ CREATE TABLE t.orders (id int, title text);
 SELECT set_eq($$SELECT p.proname::text FROM pg_proc p, aclexplode(proacl) a
     WHERE pronamespace = 'pgpush'::regnamespace
     AND a.grantee = 'pgpush_daemon'::regrole$$,
-  ARRAY['lead', 'purge', 'release_due', 'node_stamp', 'node_gone',
+  ARRAY['lead', 'purge', 'move_on', 'rendered', 'rendered_due', 'node_stamp', 'node_gone',
     'sessions_write', 'presence_sync', 'handlers', 'greet_user', 'authorize',
     'backends_end',
     'handle'], 'the daemon may call just what it does call');
@@ -63,15 +63,18 @@ SELECT set_eq($$SELECT c.relname || ' ' || a.privilege_type
     AND a.grantee = 'pgpush_daemon'::regrole$$,
   ARRAY['outbox SELECT', 'outbox DELETE', 'log SELECT', 'log INSERT',
     'log_id_seq USAGE', 'floor SELECT', 'epoch SELECT', 'held SELECT',
+    'lost SELECT',
     'nodes SELECT', 'connections SELECT', 'presence SELECT',
     'migrations SELECT'], 'and touch just the tables that it reads and moves');
 SELECT is(t.try('pgpush_t_node', sql), 'ok', 'the daemon: ' || sql)
   FROM unnest(ARRAY[
     'DELETE FROM pgpush.outbox RETURNING *',
-    'INSERT INTO pgpush.log VALUES (nextval(''pgpush.log_id_seq''), ''event'','
-      ' ''r'', ''e'', NULL, NULL, NULL, NULL, 0, now()) RETURNING *',
+    'INSERT INTO pgpush.log (id, kind, room, event, at) VALUES ('
+      'nextval(''pgpush.log_id_seq''), ''event'', ''r'', ''e'', now()) RETURNING *',
     'SELECT pgpush.lead()',
-    'SELECT pgpush.release_due()',
+    'SELECT pgpush.move_on(''[]'', 10)',
+    'SELECT pgpush.rendered(''1'', 1, 10)',
+    'SELECT pgpush.rendered_due(10)',
     'SELECT pgpush.purge(''1 day'')',
     'SELECT pgpush.node_stamp(''n'', true, 0, ''{1}'', ''v'')',
     'SELECT pgpush.sessions_write(''n'', ''[]'', ''{}'', true)',
@@ -87,6 +90,7 @@ SELECT is(t.try('pgpush_t_node', sql), '42501', 'not the daemon: ' || sql)
     'DELETE FROM pgpush.held',
     'SELECT FROM pgpush.answers',
     'SELECT pgpush.emit(''r'', ''e'', ''1'')',
+    'SELECT pgpush.place(''[]'')',
     'SELECT setval(''pgpush.log_id_seq'', 1)']) AS sql;
 
 -- The DBA
@@ -94,14 +98,23 @@ SELECT is(t.try('pgpush_t_dba', sql), 'ok', 'a DBA: ' || sql)
   FROM unnest(ARRAY[
     'SELECT pgpush.emit(''r'', ''e'', ''1''), pgpush.signal(''r'', ''e'', ''1'')',
     'SELECT pgpush.revoke(''r'', ''u''), pgpush.kick(''u'')',
-    'SELECT FROM pgpush.log, pgpush.outbox, pgpush.held, pgpush.nodes',
+    'INSERT INTO pgpush.outbox (room, event, data, others, dup, lost, key, about,'
+      ' render, arg, due, recheck, source) VALUES (''r'', ''e'', ''1'', true, ''d'','
+      ' 1, ''k'', ''a'', ''f(jsonb)'', ''1'', ''1 s'', ''u'', ''t'')',
+    'SELECT FROM pgpush.log, pgpush.outbox, pgpush.held, pgpush.lost, pgpush.nodes',
     'SELECT FROM pgpush.connections, pgpush.presence, pgpush.epoch']) AS sql;
 SELECT is(t.try('pgpush_t_dba', sql), '42501', 'not a DBA: ' || sql)
   FROM unnest(ARRAY[
     'SELECT FROM t.orders',
     'SELECT pgpush.lead()',
-    'SELECT pgpush.held_send(''{1}'')',
-    'INSERT INTO pgpush.outbox DEFAULT VALUES',
+    'SELECT pgpush.place(''[]'')',
+    'SELECT pgpush.rendered_due(10)',
+    'INSERT INTO pgpush.outbox (room, kind) VALUES (''r'', ''kick'')',
+    'INSERT INTO pgpush.outbox (user_id) VALUES (''u'')',
+    'INSERT INTO pgpush.outbox (origin) VALUES (''s'')',
+    'INSERT INTO pgpush.outbox (who) VALUES (''postgres'')',
+    'INSERT INTO pgpush.outbox (xid) VALUES (''1'')',
+    'INSERT INTO pgpush.outbox (at) VALUES (''-infinity'')',
     'DELETE FROM pgpush.log']) AS sql;
 
 -- An application: its role has no right of ours, its triggers are a DBA's
@@ -114,9 +127,7 @@ BEGIN
     pgpush.hold('k', 'order:' || NEW.id, 'held', 't.render(jsonb)', to_jsonb(NEW)),
     pgpush.revoke('order:' || NEW.id, 'u'), pgpush.kick('u'), pgpush.ring('x'),
     pgpush.iso(now());
-  IF pgpush.is_held('k', '{}') THEN
-    PERFORM pgpush.release('k');
-  END IF;
+  PERFORM pgpush.release('k');
   RETURN NULL;
 END $$;
 CREATE FUNCTION t.render(arg jsonb) RETURNS jsonb
@@ -136,11 +147,23 @@ SELECT is(t.try('pgpush_t_app', sql), '42501', 'not an application: ' || sql)
     'SELECT FROM pgpush.connections']) AS sql;
 SELECT is(t.try('pgpush_t_app', 'INSERT INTO t.orders VALUES (1, ''x'')'), 'ok',
   'but it writes to a table whose trigger pushes');
-SELECT results_eq($$SELECT kind, room, event FROM pgpush.outbox
+CREATE FUNCTION t.lead() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  s    record;
+  done json := '[]';
+BEGIN
+  LOOP
+    SELECT * INTO s FROM pgpush.move_on(done, 1000);
+    EXIT WHEN s.cut IS NULL;
+    done := pgpush.rendered(s.cut_xid, s.cut, 1000);
+  END LOOP;
+END $$;
+SELECT t.lead() \g /dev/null
+SELECT results_eq($$SELECT kind, room, event FROM pgpush.log
     WHERE xid = pg_current_xact_id() AND room = 'order:1' ORDER BY id$$,
   $$VALUES ('event', 'order:1', 'order'), ('revoke', 'order:1', ''),
     ('event', 'order:1', 'held')$$, 'and all of it is sent');
-SELECT is((SELECT data -> 1 FROM pgpush.outbox WHERE event = 'held'),
+SELECT is((SELECT data::jsonb -> 1 FROM pgpush.log WHERE event = 'held'),
   '"pgpush_t_dba"', 'a held event is rendered with the rights of its function''s owner');
 
 -- A function with the caller's rights would run with those of pgpush's owner
@@ -150,22 +173,26 @@ $$;
 ALTER FUNCTION t.sneak(jsonb) OWNER TO pgpush_t_dba;
 SELECT is(t.try('pgpush_t_dba', $$SELECT pgpush.hold('s', 'r', 'sneak',
   't.sneak(jsonb)', '1'), pgpush.release('s')$$), 'ok', 'such a one is held');
-SELECT is_empty($$SELECT FROM pgpush.outbox WHERE event = 'sneak'$$, 'and not run');
--- nor one that its registrar may not execute
+SELECT t.lead() \g /dev/null
+SELECT results_eq($$SELECT kind FROM pgpush.log WHERE event = 'sneak'$$,
+  ARRAY['resync'], 'and not run');
+-- nor one that its holder may not execute
 CREATE FUNCTION t.secret(jsonb) RETURNS jsonb
 LANGUAGE sql SECURITY DEFINER AS $$ SELECT '"secret"'::jsonb $$;
-ALTER FUNCTION t.secret(jsonb) OWNER TO pgpush_t_dba;
 CREATE ROLE pgpush_t_owner;
-REVOKE EXECUTE ON FUNCTION t.secret(jsonb) FROM PUBLIC, pgpush_t_dba;
-ALTER FUNCTION pgpush.held_send(bigint[]) OWNER TO pgpush_t_owner;
-GRANT USAGE ON SCHEMA pgpush, t TO pgpush_t_owner;
-GRANT ALL ON pgpush.held, pgpush.outbox, pgpush.outbox_id_seq TO pgpush_t_owner;
-GRANT EXECUTE ON FUNCTION pgpush.ring(text) TO pgpush_t_owner;
-SELECT pgpush.hold('s', 'r', 'secret', 't.secret(jsonb)', '1') \g /dev/null
-SELECT is(pgpush.release('s'), 0, 'pgpush''s owner must be allowed to execute it');
-GRANT EXECUTE ON FUNCTION t.secret(jsonb) TO pgpush_t_owner;
-SELECT pgpush.hold('s', 'r', 'secret', 't.secret(jsonb)', '1') \g /dev/null
-SELECT is(pgpush.release('s'), 1, 'and if he is, it runs');
+ALTER FUNCTION t.secret(jsonb) OWNER TO pgpush_t_owner;
+REVOKE EXECUTE ON FUNCTION t.secret(jsonb) FROM PUBLIC;
+SELECT is(t.try('pgpush_t_dba', $$SELECT pgpush.hold('s', 'r', 'secret',
+  't.secret(jsonb)', '1'), pgpush.release('s')$$), 'ok', 'one may be named');
+SELECT t.lead() \g /dev/null
+SELECT results_eq($$SELECT kind FROM pgpush.log WHERE event = 'secret'$$,
+  ARRAY['resync'], 'that its holder may not execute: it does not run');
+GRANT EXECUTE ON FUNCTION t.secret(jsonb) TO pgpush_t_dba;
+SELECT is(t.try('pgpush_t_dba', $$SELECT pgpush.hold('s', 'r', 'told',
+  't.secret(jsonb)', '1'), pgpush.release('s')$$), 'ok', 'once they may');
+SELECT t.lead() \g /dev/null
+SELECT results_eq($$SELECT kind FROM pgpush.log WHERE event = 'told'$$,
+  ARRAY['event'], 'it does');
 
 SELECT * FROM finish();
 ROLLBACK;

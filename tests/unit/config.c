@@ -247,9 +247,9 @@ test_bad_pairs(void)
 	cfg = load("reconnect_min = 2s\nreconnect_max = 1s\n");
 	ok(cfg == NULL && strcmp(err, "reconnect_min: found 2000ms, allowed: "
 	    "at most reconnect_max (1000ms)") == 0, "%s", err);
-	cfg = load("arm_window = 5\n");
-	ok(cfg == NULL && strcmp(err, "arm_below: found 20, allowed: at most "
-	    "arm_window (5)") == 0, "%s", err);
+	cfg = load("move_interval = 2ms\nmove_interval_min = 3ms\n");
+	ok(cfg == NULL && strcmp(err, "move_interval_min: found 3ms, allowed: "
+	    "at most move_interval (2ms)") == 0, "%s", err);
 }
 
 static void

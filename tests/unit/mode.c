@@ -9,32 +9,45 @@
 #include "db/mode.h"
 #include "tap.h"
 
-static struct config	cfg = { .arm_window = 10, .arm_below = 4,
-			    .poll_bells = 5, .poll_window_ms = 50 };
+#define MS	1000
 
-/* Bells so many milliseconds apart: the first that says poll, or 0. */
+static struct config	cfg = { .arm_below = 250, .move_interval_ms = 5,
+			    .move_interval_min_ms = 1, .poll_bells = 5,
+			    .poll_window_ms = 50 };
+
+/* Bells so far apart, each with a move of so long: the first that says poll. */
 static int
-busy_at(struct mode *m, int64_t apart_ms, int bells)
+busy_at(struct mode *m, int64_t apart_us, int64_t move_us)
 {
-	int64_t	now = 1000;
+	int64_t	now = 1000 * MS;
 	int	i;
 
-	for (i = 1; i <= bells; i++, now += apart_ms)
+	mode_restart(m, now);
+	for (i = 1; i <= 20; i++, now += apart_us) {
 		if (mode_is_busy(m, now))
 			return i;
+		mode_move_sent(m, now);
+		mode_move_done(m, now + move_us, 1);
+	}
 	return 0;
 }
 
-/* Moves of which every so many find something: the first that says sleep. */
-static int
-quiet_at(struct mode *m, int every, int moves)
+/* Moves of a millisecond, so many rows a second: the period in microseconds. */
+static int64_t
+period_at(struct mode *m, int64_t rate)
 {
+	int64_t	now = 0, due = 0, rows;
 	int	i;
 
-	for (i = 1; i <= moves; i++)
-		if (mode_is_quiet(m, every > 0 && i % every == 0))
-			return i;
-	return 0;
+	mode_restart(m, now);
+	for (i = 0; i < 300; i++, now += MS) {
+		rows = rate * now / 1000000 - due;
+		due += rows;
+		mode_move_sent(m, now);
+		mode_move_done(m, now + 300, rows);
+	}
+	now -= MS;
+	return mode_wait_us(m, now + 300) + 300;
 }
 
 static void
@@ -42,37 +55,34 @@ test_bells(void)
 {
 	struct mode	*m = mode_new(&cfg);
 
-	ok(busy_at(m, 10, 20) == 6, "five bells within the window are many");
-	mode_restart(m);
-	ok(busy_at(m, 11, 20) == 0, "five in a longer time are not");
-	mode_restart(m);
-	ok(busy_at(m, 0, 5) == 0, "bells of before a restart do not count");
+	ok(busy_at(m, 10 * MS, 0) == 6, "five bells within the window are many");
+	ok(busy_at(m, 11 * MS, 0) == 0, "five in a longer time are not");
+	ok(busy_at(m, 20 * MS, 18 * MS) == 6,
+	    "few bells are many if the moves for them follow closely");
+	ok(busy_at(m, 20 * MS, 2 * MS) == 0, "short moves let the leader sleep");
+	mode_restart(m, 0);
+	ok(!mode_is_busy(m, MS), "bells of before a restart do not count");
 	mode_free(m);
 }
 
 static void
-test_moving(void)
+test_period(void)
 {
 	struct mode	*m = mode_new(&cfg);
-	int64_t		 now = 1000;
-	int		 i, at = 0;
+	int64_t		 at;
 
-	/* A bell each 20 ms is rare; but each move for one takes 18. */
-	for (i = 1; i <= 12 && at == 0; i++, now += 20) {
-		if (mode_is_busy(m, now))
-			at = i;
-		mode_move_sent(m, now);
-		mode_move_done(m, now + 18);
-	}
-	ok(at == 6, "few bells are many if the moves for them follow closely");
-	mode_restart(m);
-	for (i = 1, at = 0; i <= 12 && at == 0; i++, now += 20) {
-		if (mode_is_busy(m, now))
-			at = i;
-		mode_move_sent(m, now);
-		mode_move_done(m, now + 2);
-	}
-	ok(at == 0, "short moves leave the leader asleep");
+	ok(period_at(m, 0) == 5 * MS, "without events the longest period");
+	ok(period_at(m, 100) == 5 * MS, "with few, too");
+	at = period_at(m, 1000);
+	ok(at >= 1800 && at <= 2200, "two events a move at 1000/s (%d)",
+	    (int)at);
+	ok(period_at(m, 20000) == 1 * MS, "with many the shortest");
+	mode_move_sent(m, 1000 * MS);
+	mode_move_done(m, 1007 * MS, 1);
+	ok(mode_wait_us(m, 1007 * MS) == 0,
+	    "after a move that took long the next one follows at once");
+	ok(mode_wait_us(m, 1002 * MS) == 3 * MS,
+	    "the period counts from the beginning of a move");
 	mode_free(m);
 }
 
@@ -80,14 +90,24 @@ static void
 test_quiet(void)
 {
 	struct mode	*m = mode_new(&cfg);
+	int64_t		 now;
 
-	ok(quiet_at(m, 0, 20) == 10, "a window of empty moves is quiet");
-	mode_restart(m);
-	ok(quiet_at(m, 1, 100) == 0, "moves that find rows keep it awake");
-	mode_restart(m);
-	ok(quiet_at(m, 5, 20) == 10, "few that do are quiet");
-	mode_restart(m);
-	ok(quiet_at(m, 2, 100) == 0, "many that do are not");
+	mode_restart(m, 0);
+	ok(!mode_is_quiet(m, 99 * MS), "nobody sleeps in the first moment");
+	ok(mode_is_quiet(m, 100 * MS), "but then, if nothing is to be done");
+	for (now = 0; now < 200 * MS; now += 5 * MS) {
+		mode_move_sent(m, now);
+		mode_move_done(m, now, 2);
+	}
+	ok(!mode_is_quiet(m, now), "400 events a second keep it awake");
+	for (; now < 400 * MS; now += 5 * MS) {
+		mode_move_sent(m, now);
+		mode_move_done(m, now, 1);
+	}
+	ok(mode_is_quiet(m, now), "200 do not");
+	mode_move_done(m, now, 100);
+	mode_move_sent(m, now + 5000 * MS);
+	ok(mode_is_quiet(m, now + 5000 * MS), "what was long ago is forgotten");
 	mode_free(m);
 }
 
@@ -95,7 +115,7 @@ int
 main(void)
 {
 	test_bells();
-	test_moving();
+	test_period();
 	test_quiet();
 	return tap_done();
 }

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * What is asked for stays known until the step that places the answer has been
+ * answered itself: a connection that is lost loses nothing, as the rows are
+ * still where they were.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/xmalloc.h"
+#include "db/held.h"
+
+#define STEP_ROWS	500
+#define STEP_FACTOR	100	/* after a full step: it sorts all there is */
+#define RENDER_ROWS	200	/* at once */
+#define FAILURES_MAX	2
+
+struct held {
+	char	*done;		/* rendered, not placed yet; owned, NULL: none */
+	char	 cut_xid[PG_NUMBER_MAX];	/* empty: no cut */
+	char	 cut[PG_NUMBER_MAX];
+	bool	 due;
+	bool	 full;		/* the last step was */
+	int64_t	 most;		/* rows of the step under way */
+	int	 failures;	/* of rendering, in a row */
+};
+
+/* Milliseconds from now; negative: late; NULL: never. */
+#define MS_UNTIL(t)							\
+	"ceil(extract(epoch FROM " t " - clock_timestamp()) * 1000)::bigint"
+
+static const struct pg_stmt step_stmt = { "move_on",
+	"SELECT m.moved, m.cut_xid, m.cut, " MS_UNTIL("m.due")
+	" FROM pgpush.move_on($1::json, $2::int) m", 2 };
+static const struct pg_stmt cut_stmt = { "rendered",
+	"SELECT pgpush.rendered($1::xid8, $2::bigint, $3::int, $4::boolean)",
+	4 };
+static const struct pg_stmt due_stmt = { "rendered_due",
+	"SELECT pgpush.rendered_due($1::int, $2::boolean)", 2 };
+
+struct held *
+held_new(void)
+{
+	return xcalloc(1, sizeof(struct held));
+}
+
+void
+held_free(struct held *h)
+{
+	if (h == NULL)
+		return;
+	free(h->done);
+	free(h);
+}
+
+void
+held_restart(struct held *h)
+{
+	free(h->done);
+	memset(h, 0, sizeof(*h));
+}
+
+int
+held_step(struct held *h, struct pg *pg, pg_done done, void *arg)
+{
+	char		 most[PG_NUMBER_MAX];
+	const char	*params[2];
+
+	h->most = STEP_ROWS * (h->full ? STEP_FACTOR : 1);
+	params[0] = h->done == NULL ? "[]" : h->done;
+	params[1] = pg_param(most, h->most);
+	return pg_send(pg, &step_stmt, params, done, arg);
+}
+
+static void
+held_copy(char out[PG_NUMBER_MAX], const char *value)
+{
+	(void)snprintf(out, PG_NUMBER_MAX, "%s", value == NULL ? "" : value);
+}
+
+struct held_step
+held_stepped(struct held *h, const struct pg_result *res)
+{
+	struct held_step	s = { .found = h->done != NULL };
+	int64_t			moved = pg_number(res, 0, 0);
+
+	free(h->done);
+	h->done = NULL;
+	held_copy(h->cut_xid, pg_value(res, 0, 1));
+	held_copy(h->cut, pg_value(res, 0, 2));
+	s.has_due = pg_value(res, 0, 3) != NULL;
+	s.due_ms = pg_number(res, 0, 3);
+	h->due = s.has_due && s.due_ms <= 0;
+	s.found = s.found || moved > 0;
+	s.full = h->full = moved >= h->most;
+	s.asks = held_asks(h);
+	return s;
+}
+
+void
+held_due(struct held *h)
+{
+	h->due = true;
+}
+
+bool
+held_asks(const struct held *h)
+{
+	return h->done == NULL && (h->cut_xid[0] != '\0' || h->due);
+}
+
+int
+held_render(struct held *h, struct pg *pg, bool give_up, pg_done done,
+    void *arg)
+{
+	char		 most[PG_NUMBER_MAX];
+	const char	*stop = give_up ? "true" : "false";
+	const char	*cut[] = { h->cut_xid, h->cut,
+	    pg_param(most, RENDER_ROWS), stop };
+	const char	*due[] = { most, stop };
+
+	if (h->cut_xid[0] != '\0')
+		return pg_send(pg, &cut_stmt, cut, done, arg);
+	return pg_send(pg, &due_stmt, due, done, arg);
+}
+
+void
+held_rendered(struct held *h, const struct pg_result *res)
+{
+	const char	*json;
+
+	if (!pg_ok(res)) {
+		h->failures++;
+		return;
+	}
+	h->failures = 0;
+	json = pg_value(res, 0, 0);
+	free(h->done);
+	h->done = xstrdup(json == NULL ? "[]" : json);
+}
+
+bool
+held_fails(const struct held *h)
+{
+	return h->failures >= FAILURES_MAX;
+}
