@@ -32,6 +32,8 @@
 #include "net/listener.h"
 #include "net/request.h"
 #include "net/route.h"
+#include "net/sock.h"
+#include "net/tls.h"
 #include "push/admit.h"
 #include "push/client.h"
 #include "push/handler.h"
@@ -63,6 +65,7 @@ static struct event_base	*loop;
 static struct conn_limits	 limits;
 static struct feed		*feed;
 static struct pg		*query;
+static struct tls		*tls;		/* NULL: no tls_listen */
 static struct event		*drain_timer;
 static struct event		*watch_timer;
 static int64_t			 unready_ms;	/* since when */
@@ -425,6 +428,8 @@ server_exit(void)
 {
 	listener_stop(NULL);
 	conn_exit();
+	sock_exit();
+	tls_free(tls);
 	client_exit();
 	feed_free(feed);
 	pg_free(query);
@@ -502,13 +507,13 @@ start_modules(const struct token_keys *keys)
 /* Returns 0, or -1 with where and why in err. */
 static int
 take_addresses(const char *key, const char *list, bool reuse_port,
-    listener_accept *accept, char *err, size_t errlen)
+    const struct tls *with, listener_accept *accept, char *err, size_t errlen)
 {
 	char		 address[ADDR_MAX], where[WHERE_MAX];
 	const char	*why;
 
 	while (config_list_next(&list, address, sizeof(address))) {
-		if (listener_add(address, reuse_port, accept) == 0)
+		if (listener_add(address, reuse_port, with, accept) == 0)
 			continue;
 		why = strerror(errno);
 		config_where(cfg, key, where, sizeof(where));
@@ -516,6 +521,18 @@ take_addresses(const char *key, const char *list, bool reuse_port,
 		return -1;
 	}
 	return 0;
+}
+
+static int
+load_tls(const struct config *from, char *err, size_t errlen)
+{
+	struct tls_files	files = { from->tls_certificate_file,
+				    from->tls_key_file,
+				    from->tls_ticket_secret_file };
+
+	if (tls == NULL)
+		tls = tls_new();
+	return tls_load(tls, &files, err, errlen);
 }
 
 static void
@@ -543,7 +560,7 @@ server_start(struct event_base *base, const struct config *config,
 	unready_ms = clock_ms();
 	node = node_name();
 	start_modules(keys);
-	if (take_addresses("status_listen", cfg->status_listen, false,
+	if (take_addresses("status_listen", cfg->status_listen, false, NULL,
 	    on_status_accept, err, errlen) == -1)
 		return -1;
 	if (listener_open() == -1) {
@@ -552,7 +569,12 @@ server_start(struct event_base *base, const struct config *config,
 		return -1;
 	}
 	if (take_addresses("listen", cfg->listen, cfg->reuse_port != 0,
-	    on_accept, err, errlen) == -1)
+	    NULL, on_accept, err, errlen) == -1)
+		return -1;
+	if (cfg->tls_listen[0] != '\0' &&
+	    (load_tls(cfg, err, errlen) == -1 || take_addresses("tls_listen",
+	    cfg->tls_listen, cfg->reuse_port != 0, tls, on_accept, err,
+	    errlen) == -1))
 		return -1;
 	clock_start(watch_timer, START_STEP_MS);
 	return 0;

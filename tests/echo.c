@@ -77,7 +77,7 @@ main(int argc, char *argv[])
 	conn_init(base);
 	listener_init(base, conn_count, SIZE_MAX);
 	address = xasprintf("127.0.0.1:%d", port);
-	if (listener_add(address, false, on_accept) == -1 ||
+	if (listener_add(address, false, NULL, on_accept) == -1 ||
 	    listener_open() == -1)
 		fatal("msg=\"cannot listen\" port=%d", port);
 	free(address);

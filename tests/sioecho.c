@@ -3,8 +3,9 @@
 /*
  * sioecho PORT: Socket.IO at /socket.io/ with the namespaces / and /custom.
  * Answers a connection with the event auth, whose data is what the client
- * showed; the event message with message-back and the same arguments; and
- * message-with-ack with an ack of its arguments.
+ * showed, and refuses it if that has the member refuse; the event message with
+ * message-back and the same arguments; and message-with-ack with an ack of its
+ * arguments.
  */
 
 #include <event2/event.h>
@@ -23,8 +24,13 @@ static const struct sio_settings	sio_settings = { "/custom", 1000 };
 static void
 on_connect(struct sio *s, const struct http_slice *auth)
 {
-	char	*event;
+	struct span	 v = span_parse(auth->p, auth->len);
+	char		*event;
 
+	if (span_member(&v, "refuse").kind != SPAN_NONE) {
+		sio_refuse(s, "{\"message\":\"refused\"}");
+		return;
+	}
 	sio_send(s, PACKET_CONNECT, -1, "{\"sid\":\"aaaaaaaaaaaaaaaaaaaa\"}");
 	sio_connected(s);
 	event = xasprintf("[\"auth\",%.*s]", auth->len == 0 ? 2 :

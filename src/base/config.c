@@ -24,7 +24,14 @@
 #define AT(field)	offsetof(struct config, field)
 
 static const struct setting settings[] = {
-	{ "listen", KIND_ADDRESSES, AT(listen), "127.0.0.1:8081", 0, 0, NULL },
+	{ "listen", KIND_ADDRESSES_OR_NONE, AT(listen), "127.0.0.1:8081", 0, 0, NULL },
+	{ "tls_listen", KIND_ADDRESSES_OR_NONE, AT(tls_listen), "",
+	    0, 0, NULL },
+	{ "tls_certificate_file", KIND_TEXT, AT(tls_certificate_file), "",
+	    0, 0, NULL },
+	{ "tls_key_file", KIND_TEXT, AT(tls_key_file), "", 0, 0, NULL },
+	{ "tls_ticket_secret_file", KIND_TEXT, AT(tls_ticket_secret_file), "",
+	    0, 0, NULL },
 	{ "reuse_port", KIND_CHOICE, AT(reuse_port), "no", 0, 0, "no yes" },
 	{ "origins", KIND_ORIGINS, AT(origins), "", 0, 0, NULL },
 	{ "max_connections", KIND_NUMBER, AT(max_connections), "10000",
@@ -441,6 +448,11 @@ config_check(const struct config *cfg, char *err, size_t errlen)
 		snprintf(err, errlen, "reconnect_min: found %" PRId64
 		    "ms, allowed: at most reconnect_max (%" PRId64 "ms)",
 		    cfg->reconnect_min_ms, cfg->reconnect_max_ms);
+		return -1;
+	}
+	if (cfg->listen[0] == '\0' && cfg->tls_listen[0] == '\0') {
+		snprintf(err, errlen, "listen: found nothing, allowed: "
+		    "nothing only if tls_listen has an address");
 		return -1;
 	}
 	if (cfg->move_interval_min_ms > cfg->move_interval_ms) {

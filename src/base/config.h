@@ -15,6 +15,10 @@
 struct config {
 	/* network */
 	char		*listen;		/* "address:port, address:port" */
+	char		*tls_listen;		/* as listen; empty: none */
+	char		*tls_certificate_file;
+	char		*tls_key_file;
+	char		*tls_ticket_secret_file;
 	int64_t		 reuse_port;		/* 0 or 1 */
 	char		*origins;		/* list, empty: any */
 	int64_t		 max_connections;

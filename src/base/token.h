@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /*
- * JSON Web Tokens, RFC 7519: from a compact token to a user and his claims.
+ * JSON Web Tokens, RFC 7519: from a compact token to a user and its claims.
  * The algorithm is pinned per key and never taken from the token.
  */
 
@@ -20,11 +20,8 @@ struct token {
 };
 
 /*
- * Load the keys that the configuration names (jwt_secret, jwt_secret_file,
- * jwt_public_key_file, jwt_jwks_file).  Returns NULL with the reason in err;
- * no key at all is an error too.  An HS256 secret must have 32 bytes or more,
- * an RSA key 2048 bits; EC is P-256.  A secret file ends before its newlines.
- * In a JWK set, keys for other algorithms or uses than ours are passed over.
+ * The keys as keys_load loads them, and what a token's claims must be.  Returns
+ * NULL with the reason in err.
  */
 struct token_keys *
 	 token_keys_load(const struct config *cfg, char *err, size_t errlen);

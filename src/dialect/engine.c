@@ -605,6 +605,14 @@ is_text(const struct http_request *req)
 	    req->body.len) && state == WS_UTF8_START;
 }
 
+/* Too much waits for a GET that does not come. */
+static bool
+is_stuck(const struct engine *e)
+{
+	return e->poll == NULL && e->conn == NULL &&
+	    e->out.bytes > 2 * set->answer_bytes;
+}
+
 static void
 serve_post(struct engine *e, struct conn *c, const struct http_request *req,
     const struct asked *a)
@@ -614,9 +622,14 @@ serve_post(struct engine *e, struct conn *c, const struct http_request *req,
 	int			r = is_text(req) ? 0 : -1;
 
 	eio_payload_start(&walk, req->body.p, req->body.len);
-	while (r == 0 && e->state == ENGINE_OPEN &&
+	while (r == 0 && e->state == ENGINE_OPEN && !is_stuck(e) &&
 	    (r = eio_payload_next(&walk, &pkt)) == 1)
 		r = engine_input(e, &pkt);
+	if (is_stuck(e)) {
+		asked_refuse(c, a, ASKED_REQUEST);
+		engine_end(e, "", CLOSE_TRY_LATER, "not polling");
+		return;
+	}
 	if (r == -1) {
 		asked_refuse(c, a, ASKED_REQUEST);
 		engine_end(e, "1", CLOSE_BAD_FRAME, "no packet");

@@ -36,7 +36,7 @@ struct sio_client {
 	struct engine		*engine;	/* outlives us */
 	LIST_HEAD(, sio)	 sockets;
 	void			*request;	/* owned; ops->forget */
-	struct event		*timer;		/* to CONNECT; or NULL */
+	struct event		*timer;		/* to be let in */
 	/* A packet that waits for attachments. */
 	char			*text;		/* owned; NULL: none waits */
 	size_t			 text_len;
@@ -74,6 +74,21 @@ socket_new(struct sio_client *cl, const struct http_slice *nsp)
 	return s;
 }
 
+/* Without a socket that was let in, a client has only so long. */
+static void
+client_watch(struct sio_client *cl)
+{
+	const struct sio	*s;
+
+	LIST_FOREACH(s, &cl->sockets, entry)
+		if (s->state == SIO_CONNECTED)
+			break;
+	if (s != NULL)
+		(void)evtimer_del(cl->timer);
+	else if (!evtimer_pending(cl->timer, NULL))
+		clock_start(cl->timer, set->connect_timeout_ms);
+}
+
 static void
 socket_end(struct sio *s, bool for_good)
 {
@@ -81,6 +96,7 @@ socket_end(struct sio *s, bool for_good)
 		return;
 	s->state = SIO_OVER;
 	LIST_REMOVE(s, entry);
+	client_watch(s->client);
 	ops->closed(s, for_good);
 	free(s);
 }
@@ -173,9 +189,6 @@ on_connect(struct sio_client *cl, const struct packet *pkt)
 		client_broke(cl, "connected twice");
 		return;
 	}
-	if (cl->timer != NULL)
-		event_free(cl->timer);
-	cl->timer = NULL;
 	ops->connect(socket_new(cl, &pkt->nsp), &pkt->data);
 }
 
@@ -209,13 +222,20 @@ client_packet(struct sio_client *cl, const struct packet *pkt,
 /* Attachments */
 
 static void
+free_blobs(struct sio_blob *blobs, unsigned int n)
+{
+	while (n > 0)
+		free(blobs[--n].p);
+	free(blobs);
+}
+
+static void
 clear_pending(struct sio_client *cl)
 {
-	while (cl->nblobs > 0)
-		free(cl->blobs[--cl->nblobs].p);
-	free(cl->blobs);
+	free_blobs(cl->blobs, cl->nblobs);
 	free(cl->text);
 	cl->blobs = NULL;
+	cl->nblobs = 0;
 	cl->text = NULL;
 }
 
@@ -230,6 +250,23 @@ await_blobs(struct sio_client *cl, const char *p, size_t len)
 		client_broke(cl, "no packet");
 }
 
+/* The packet is whole.  It may end the client, so that is asked no more. */
+static void
+hand_over(struct sio_client *cl)
+{
+	struct packet	 pkt = cl->pkt;
+	struct sio_blob	*blobs = cl->blobs;
+	unsigned int	 n = cl->nblobs;
+	char		*text = cl->text;	/* pkt points into it */
+
+	cl->blobs = NULL;
+	cl->nblobs = 0;
+	cl->text = NULL;
+	client_packet(cl, &pkt, blobs);
+	free_blobs(blobs, n);
+	free(text);
+}
+
 static void
 on_binary(struct sio_client *cl, const uint8_t *p, size_t len)
 {
@@ -242,10 +279,8 @@ on_binary(struct sio_client *cl, const uint8_t *p, size_t len)
 	b = &cl->blobs[cl->nblobs++];
 	b->len = len;
 	b->p = (uint8_t *)xmemdup(p, len);
-	if (cl->nblobs < cl->pkt.attachments)
-		return;
-	client_packet(cl, &cl->pkt, cl->blobs);
-	clear_pending(cl);
+	if (cl->nblobs == cl->pkt.attachments)
+		hand_over(cl);
 }
 
 static void
@@ -272,7 +307,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	client_broke(cl, "no connect in time");
+	client_broke(cl, "not let in in time");
 }
 
 static void
@@ -314,7 +349,7 @@ on_take(struct engine *e)
 	return f;
 }
 
-/* Tell every socket; any of them may end by it. */
+/* Tell every socket; any may end by it, or take all of them with it. */
 static void
 tell_all(struct engine *e, void (*fn)(struct sio *s))
 {
@@ -326,6 +361,8 @@ tell_all(struct engine *e, void (*fn)(struct sio *s))
 	for (s = LIST_FIRST(&cl->sockets); s != NULL; s = next) {
 		next = LIST_NEXT(s, entry);
 		fn(s);
+		if (engine_data(e) == NULL)
+			return;
 	}
 }
 
@@ -356,8 +393,7 @@ on_closed(struct engine *e, const char *why)
 	(void)why;
 	while ((s = LIST_FIRST(&cl->sockets)) != NULL)
 		socket_end(s, false);
-	if (cl->timer != NULL)
-		event_free(cl->timer);
+	event_free(cl->timer);
 	if (cl->request != NULL)
 		ops->forget(cl->request);
 	clear_pending(cl);
@@ -404,6 +440,7 @@ void
 sio_connected(struct sio *s)
 {
 	s->state = SIO_CONNECTED;
+	client_watch(s->client);
 }
 
 void

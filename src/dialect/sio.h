@@ -29,7 +29,8 @@ struct sio_blob {
 
 struct sio_settings {
 	const char	*namespaces;	/* list, beside "/" */
-	int64_t		 connect_timeout_ms;	/* to the first CONNECT */
+	int64_t		 connect_timeout_ms;	/* without a socket that
+						 * was let in */
 };
 
 struct sio_ops {
