@@ -19,6 +19,7 @@
 #include "check.h"
 #include "db/migrate.h"
 #include "init.h"
+#include "reload.h"
 #include "server.h"
 #include "base/token.h"
 
@@ -81,6 +82,15 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 }
 
 static void
+on_hangup(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	(void)arg;
+	reload();
+}
+
+static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -94,8 +104,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 static void
 ignore_signals(void)
 {
-	static const int	numbers[] = { SIGPIPE, SIGHUP, SIGUSR1,
-				    SIGUSR2, SIGALRM };
+	static const int	numbers[] = { SIGPIPE, SIGUSR1, SIGUSR2,
+				    SIGALRM };
 	size_t			i;
 
 	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -141,10 +151,10 @@ new_base(void)
 }
 
 static int
-run(const struct config *cfg, const char *file, const struct token_keys *keys)
+run(struct config *cfg, const char *file, struct token_keys *keys)
 {
 	struct event_base	*base;
-	struct event		*term, *intr;
+	struct event		*term, *intr, *hup;
 	char			 err[ERR_MAX];
 	int			 r = 0;
 
@@ -154,10 +164,13 @@ run(const struct config *cfg, const char *file, const struct token_keys *keys)
 	base = new_base();
 	term = evsignal_new(base, SIGTERM, on_signal, NULL);
 	intr = evsignal_new(base, SIGINT, on_signal, NULL);
+	hup = evsignal_new(base, SIGHUP, on_hangup, NULL);
+	reload_init(cfg, keys, file);
 	tick_timer = clock_new(base, on_tick, NULL);
 	clock_start(tick_timer, TICK_MS);
-	if (term == NULL || intr == NULL || event_add(term, NULL) == -1 ||
-	    event_add(intr, NULL) == -1)
+	if (term == NULL || intr == NULL || hup == NULL ||
+	    event_add(term, NULL) == -1 || event_add(intr, NULL) == -1 ||
+	    event_add(hup, NULL) == -1)
 		fatal("msg=\"cannot catch signals\"");
 	if (server_start(base, cfg, keys, err, sizeof(err)) == -1) {
 		(void)fprintf(stderr, "pgpushd: %s\n", err);
@@ -169,6 +182,7 @@ run(const struct config *cfg, const char *file, const struct token_keys *keys)
 	event_free(tick_timer);
 	event_free(term);
 	event_free(intr);
+	event_free(hup);
 	event_base_free(base);
 	libevent_global_shutdown();
 	return r;
@@ -249,7 +263,7 @@ warn_to_log(const char *text)
 
 /* All but migrations: what needs good keys. */
 static int
-check_and_run(const struct config *cfg, const struct options *o)
+check_and_run(struct config *cfg, const struct options *o)
 {
 	struct token_keys	*keys;
 	char			 err[ERR_MAX];

@@ -535,6 +535,13 @@ load_tls(const struct config *from, char *err, size_t errlen)
 	return tls_load(tls, &files, err, errlen);
 }
 
+static int64_t
+max_clients(void)
+{
+	return cfg->max_connections > 0 ? cfg->max_connections :
+	    (int64_t)descriptors_but(SPARE_FDS);
+}
+
 static void
 set_limits(void)
 {
@@ -551,8 +558,7 @@ server_start(struct event_base *base, const struct config *config,
 	cfg = config;
 	loop = base;
 	listener_init(loop, conn_count, descriptors_but(OWN_FDS));
-	admit_init(cfg->max_connections > 0 ? cfg->max_connections :
-	    (int64_t)descriptors_but(SPARE_FDS));
+	admit_init(max_clients());
 	set_limits();
 	drain_timer = clock_new(loop, on_drain_timer, NULL);
 	watch_timer = clock_new(loop, on_watch_timer, NULL);
@@ -578,4 +584,17 @@ server_start(struct event_base *base, const struct config *config,
 		return -1;
 	clock_start(watch_timer, START_STEP_MS);
 	return 0;
+}
+
+int
+server_reload(const struct config *fresh, char *err, size_t errlen)
+{
+	return tls == NULL ? 0 : load_tls(fresh, err, errlen);
+}
+
+void
+server_reloaded(void)
+{
+	set_limits();
+	admit_set_max(max_clients());
 }

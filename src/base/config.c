@@ -131,6 +131,15 @@ static const struct setting settings[] = {
 	{ "log_rate", KIND_NUMBER, AT(log_rate), "50", 0, 1000000, NULL },
 };
 
+/* What can change while the daemon runs: read each time it is used. */
+static const char	reloadable[] =
+    "tls_certificate_file tls_key_file tls_ticket_secret_file origins "
+    "max_connections max_message output_high stall_timeout auth_timeout "
+    "ping_interval drain_timeout shutdown_delay max_rooms message_rate "
+    "jwt_secret jwt_short_secret jwt_secret_file jwt_public_key_file "
+    "jwt_jwks_file jwt_algorithms jwt_user_claim jwt_cookie jwt_issuer "
+    "jwt_audience jwt_leeway notify_events retain log_level log_rate";
+
 #define NSETTINGS	(sizeof(settings) / sizeof(settings[0]))
 
 /* Where a setting's value comes from, beside the number of a line. */
@@ -595,4 +604,56 @@ config_summary(const struct config *cfg)
 		free(value);
 	}
 	return out;
+}
+
+/* Whether two configurations have the same value of a setting. */
+static bool
+same_value(const struct config *a, const struct config *b,
+    const struct setting *s)
+{
+	char *const	*x = setting_field_const(a, s);
+	char *const	*y = setting_field_const(b, s);
+
+	if (setting_is_text(s))
+		return strcmp(*x, *y) == 0;
+	return memcmp(x, y, sizeof(int64_t)) == 0;
+}
+
+/* Either kind of field has the size of the other. */
+static void
+swap_value(struct config *a, struct config *b, const struct setting *s)
+{
+	char	 keep[sizeof(int64_t)];
+	void	*x = setting_field(a, s), *y = setting_field(b, s);
+
+	memcpy(keep, x, sizeof(keep));
+	memcpy(x, y, sizeof(keep));
+	memcpy(y, keep, sizeof(keep));
+}
+
+char *
+config_take(struct config *live, struct config *fresh)
+{
+	char	*out = xstrdup(""), *more;
+	size_t	 i;
+
+	for (i = 0; i < NSETTINGS; i++) {
+		if (same_value(live, fresh, &settings[i]))
+			continue;
+		if (words_has(reloadable, settings[i].name)) {
+			swap_value(live, fresh, &settings[i]);
+			continue;
+		}
+		more = xasprintf("%s%s%s", out, out[0] == '\0' ? "" : " ",
+		    settings[i].name);
+		free(out);
+		out = more;
+	}
+	return out;
+}
+
+bool
+config_is_reloadable(size_t i)
+{
+	return words_has(reloadable, settings[i].name);
 }

@@ -91,6 +91,14 @@ struct config *
 	 config_load(const char *file, char *err, size_t errlen);
 void	 config_free(struct config *);
 
+/*
+ * Take over from a configuration just loaded what can change while the daemon
+ * runs; fresh gets the old values.  Returns the keys of the other settings that
+ * differ, separated by blanks; the caller frees.
+ */
+char	*config_take(struct config *live, struct config *fresh);
+bool	 config_is_reloadable(size_t i);
+
 /* The i-th key, or NULL after the last.  For the test that the manual and the
  * sample name every key, and for printing. */
 const char *config_key(size_t i);

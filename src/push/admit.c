@@ -22,6 +22,12 @@ admit_init(int64_t max)
 	stopped = false;
 }
 
+void
+admit_set_max(int64_t max)
+{
+	max_clients = max;
+}
+
 const char *
 admit_refusal(void)
 {

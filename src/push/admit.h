@@ -8,6 +8,8 @@
  * How many clients there are, and whether one more is admitted.
  */
 
+/* From now on at most so many; those that are there stay. */
+void	 admit_set_max(int64_t max);
 /* At most max clients. */
 void	 admit_init(int64_t max);
 

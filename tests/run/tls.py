@@ -129,6 +129,29 @@ def tickets(w):
 
 
 @case
+def renewed(w):
+    """SIGHUP brings another certificate; whoever is connected stays"""
+    c = client(w, "ann", ["open:renew"])
+    certificate("second", "second.example")
+
+    def is_new():
+        try:
+            talk(connect(context("second")))
+            return True
+        except ssl.SSLCertVerificationError:
+            return False
+    check(not is_new(), "the new certificate before the signal")
+    w.daemon.signal(signal.SIGHUP)
+    wait_for(is_new, "the new certificate")
+    w.emit("open:renew", "x", {})
+    c.event("x")
+    w.drop(c)
+    certificate("first", "first.example")
+    w.daemon.signal(signal.SIGHUP)
+    wait_for(lambda: w.daemon.log().count("msg=reloaded") >= 2, "the first")
+
+
+@case
 def strangers(w):
     """plain HTTP on the TLS port, half a hello and rubbish end, with a line"""
     sock = web.connect(PORT)
