@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "check.h"
 #include "db/migrate.h"
 #include "init.h"
@@ -77,6 +78,7 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 	(void)what;
 	(void)arg;
 	end_signal = (int)sig;
+	notify_send("STOPPING=1\nSTATUS=sending clients away");
 	log_info("msg=signal number=%d", (int)sig);
 	server_drain();
 }
@@ -97,6 +99,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	log_tick();
+	notify_send("WATCHDOG=1");
 	clock_start(tick_timer, TICK_MS);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/config.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/stats.h"
 #include "base/token.h"
 #include "check.h"
@@ -56,6 +57,20 @@ take(struct config *fresh, struct token_keys *keys)
 	free(rest);
 }
 
+/* systemd waits for the READY that was sent after this moment. */
+static void
+tell_reloading(void)
+{
+	struct timespec	now;
+	char		state[64];
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)snprintf(state, sizeof(state), "RELOADING=1\n"
+	    "MONOTONIC_USEC=%lld", (long long)now.tv_sec * 1000000 +
+	    now.tv_nsec / 1000);
+	notify_send(state);
+}
+
 void
 reload(void)
 {
@@ -63,6 +78,7 @@ reload(void)
 	struct config		*fresh = config_load(file, err, sizeof(err));
 	struct token_keys	*keys = NULL;
 
+	tell_reloading();
 	if (fresh != NULL &&
 	    (keys = token_keys_load(fresh, err, sizeof(err))) != NULL &&
 	    check_config(fresh, file, warn, err, sizeof(err)) == 0 &&
@@ -74,6 +90,7 @@ reload(void)
 		log_error("msg=\"reload refused, the old settings stay\" "
 		    "why=%s", log_quote(err, strlen(err)));
 	}
+	notify_send("READY=1");
 	token_keys_free(keys);
 	config_free(fresh);
 }

@@ -20,6 +20,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/notify.h"
 #include "base/text.h"
 #include "base/table.h"
 #include "base/xmalloc.h"
@@ -176,6 +177,7 @@ start_listening(void)
 {
 	if (listener_open() == 0) {
 		listening = true;
+		notify_send("READY=1\nSTATUS=serving clients");
 		return;
 	}
 	/* The address was free, and another daemon was faster. */
