@@ -237,7 +237,7 @@ static const struct sio_ops sio_ops = { on_request, on_forget, on_connect,
 static void
 open_socketio(struct conn *c, const struct http_request *req)
 {
-	engine_serve(c, req, admit_refusal());
+	engine_serve(c, req, admit_refusal(c));
 }
 
 struct route socketio_routes[] = {
