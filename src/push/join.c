@@ -68,10 +68,9 @@ join_answer(struct request *q, bool allowed)
 		grant_add(&cl->grants, "", q->cmd.room, NULL);
 		door_enter(s, &cl->grants, q->cmd.room, &q->cmd,
 		    join_more(q));
-	} else {
+	} else
 		tell_error(s, &q->cmd, "forbidden",
 		    "not allowed in this room");
-	}
 	join_end(q);
 }
 
@@ -124,11 +123,13 @@ join_on_answer(void *arg, const struct pg_result *res)
 	} else
 		for (i = 0; i < n && client_of(s) != NULL; i++, q = next) {
 			next = TAILQ_NEXT(q, entry);
+			/* A handler may have put it there, without a rule. */
+			if (join_known(q))
+				continue;
 			if (!pg_ok(res))
 				queue_unavailable(q);
 			else
-				join_answer(q, pg_true(res, (int)i,
-				    0));
+				join_answer(q, pg_true(res, (int)i, 0));
 		}
 	session_unref(s);
 }
