@@ -212,27 +212,6 @@ def refusals_unread(w):
     lives(w)
 
 
-@case
-def acks_unread(w):
-    """nor can acks to one that has connected"""
-    other = World("app", message_rate=0, log_level="info")
-    p = Polling(other)
-    p.connect(other.token("sio"))
-    data = json.dumps("d" * 50000)
-    before = other.daemon.rss_kb()
-    n = 0
-    for i in range(1200):
-        try:
-            if p.post('42%d["echo",%s]' % (i, data)).status != 200:
-                break
-        except Failed:
-            break
-        n += 1
-    grows(other, before, 40, "%d acks of 50 kB, never fetched" % n)
-    lives(other)
-    same(other.close(), [], "end of the daemon")
-
-
 # ---- who has not said its name ---------------------------------------------
 
 @case
@@ -247,43 +226,6 @@ def refused_for_ever(unused):
         raise Failed("a packet came")
     except (Closed, Failed) as e:
         check(isinstance(e, Closed), "it is kept: %s" % e)
-    same(w.close(), [], "end of the daemon")
-
-
-@case
-def tokens_guessed(w):
-    """CONNECT after CONNECT with a bad token is not verified for ever"""
-    c = Sio(w)
-    c.sock.settimeout(20)
-    text = b"".join(frame_bytes(TEXT, b'40{"token":"no.good.%d"}' % i)
-        for i in range(5000))
-    refused = 0
-    try:
-        c.send_raw(text)
-        while refused < 5000:
-            if c.packet(10).startswith("44"):
-                refused += 1
-    except (Closed, OSError):
-        pass
-    check(refused <= 1500, "%d tokens of one connection were looked at"
-        % refused)
-    lives(w)
-
-
-@case
-def handshakes(unused):
-    """polling handshakes without CONNECT leave room for who has a token"""
-    w = World("app", max_connections=50, auth_timeout="5m")
-    n = 0
-    for i in range(60):
-        try:
-            Polling(w)
-            n += 1
-        except (Failed, ValueError, KeyError):
-            break           # refused: as it should be
-    lives(w)
-    c = Sio(w)
-    c.connect(w.token("honest"))
     same(w.close(), [], "end of the daemon")
 
 
