@@ -34,8 +34,9 @@
 #include "push/handler.h"
 #include "push/hub.h"
 #include "push/member.h"
-#include "push/rule.h"
 #include "push/presence.h"
+#include "push/recovery.h"
+#include "push/rule.h"
 #include "push/session.h"
 #include "server.h"
 
@@ -306,6 +307,7 @@ on_query_up(void *arg)
 	feed_vet(feed, query);
 	handler_reload();
 	presence_renew();
+	recovery_up();
 }
 
 static const struct pg_ops query_ops = { on_query_up, NULL, NULL };
@@ -348,7 +350,7 @@ static bool
 drained(void)
 {
 	return TAILQ_EMPTY(&sessions) && handler_is_idle() &&
-	    rule_is_idle() &&
+	    recovery_is_idle() && rule_is_idle() &&
 	    pg_outstanding(query) == 0;
 }
 
@@ -412,7 +414,12 @@ server_drain(void)
 int
 server_exit(void)
 {
+	const struct endpoint	*e;
+
 	listener_stop(NULL);
+	for (e = endpoints; e->routes != NULL; e++)
+		if (e->exit != NULL)
+			e->exit();
 	conn_exit();
 	client_exit();
 	feed_free(feed);
@@ -420,6 +427,7 @@ server_exit(void)
 	handler_exit();
 	rule_exit();
 	presence_exit();
+	recovery_exit();
 	member_exit();
 	event_free(drain_timer);
 	event_free(watch_timer);
@@ -483,6 +491,7 @@ start_modules(const struct token_keys *keys)
 	rule_init(loop, cfg, feed, query);
 	handler_init(loop, cfg, feed, query, client_loaded);
 	presence_init(loop, query, node);
+	recovery_init(loop, cfg, query, node);
 	client_init(loop, cfg, feed, keys);
 	request_init(cfg);
 	start_endpoints(keys);

@@ -386,9 +386,9 @@ lines_init(const struct endpoint_env *env)
 }
 
 const struct endpoint endpoints[] = {
-	{ native_init, native_routes },
-	{ sse_init, sse_routes },
-	{ post_init, post_routes },
-	{ lines_init, lines_routes },
-	{ NULL, NULL },
+	{ native_init, native_routes, NULL },
+	{ sse_init, sse_routes, NULL },
+	{ post_init, post_routes, NULL },
+	{ lines_init, lines_routes, NULL },
+	{ NULL, NULL, NULL },
 };

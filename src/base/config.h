@@ -73,6 +73,15 @@ struct config {
 	int64_t		 rule_timeout_ms;
 	int64_t		 lock_timeout_ms;
 	int64_t		 presence_grace_ms;
+	/* Socket.IO */
+	char		*socketio_path;
+	char		*socketio_namespaces;	/* list, beside "/" */
+	int64_t		 socketio_ping_interval_ms;
+	int64_t		 socketio_ping_timeout_ms;
+	int64_t		 socketio_connect_timeout_ms;
+	int64_t		 socketio_upgrade_timeout_ms;
+	int64_t		 recovery_window_ms;	/* 0: none */
+	int64_t		 recovery_max;		/* events */
 	/* log */
 	int64_t		 log_level;		/* enum log_level */
 	int64_t		 log_rate;		/* of a kind, a second */

@@ -70,6 +70,7 @@ asked_refuse(struct conn *c, const struct asked *a, enum asked_error error)
 	}
 	body = xasprintf("{\"code\":%d,\"message\":\"%s\"}", (int)error,
 	    message);
-	conn_answer(c, status, NULL, "application/json", body, strlen(body));
+	conn_answer(c, status, NULL, "application/json", body,
+	    strlen(body));
 	free(body);
 }

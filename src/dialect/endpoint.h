@@ -26,6 +26,8 @@ struct endpoint {
 	void			(*init)(const struct endpoint_env *env);
 	/* Rows up to one whose path is NULL. */
 	const struct route	*routes;
+	/* End what does not end with its connection; NULL: nothing. */
+	void			(*exit)(void);
 };
 
 /* The endpoints of this program, up to one without routes: endpoints.c. */

@@ -572,7 +572,8 @@ open_engine(struct conn *c, const struct http_request *req,
 		ops->carried(e);
 	} else {
 		ops->open(e, c, req);
-		conn_answer(c, 200, NULL, PACKET_TYPE, text, strlen(text));
+		conn_answer(c, 200, NULL, PACKET_TYPE, text,
+		    strlen(text));
 	}
 	free(text);
 }

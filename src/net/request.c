@@ -177,9 +177,8 @@ parse_number(const char *text)
 	return errno != 0 || *end != '\0' ? -1 : n;
 }
 
-/* "<epoch>.<id>". */
-static int64_t
-parse_position(const char *text, char *epoch, size_t size)
+int64_t
+request_parse_position(const char *text, char *epoch, size_t size)
 {
 	const char	*dot = strrchr(text, '.');
 	int64_t		 id;
@@ -204,7 +203,7 @@ request_position(const struct http_request *req, char *epoch, size_t size)
 		if (last->len < sizeof(text)) {
 			memcpy(text, last->p, last->len);
 			text[last->len] = '\0';
-			since = parse_position(text, epoch, size);
+			since = request_parse_position(text, epoch, size);
 		}
 	} else if (http_query_get(req, "since", text, sizeof(text)) > 0) {
 		since = parse_number(text);

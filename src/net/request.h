@@ -43,6 +43,12 @@ char	*request_token(const struct http_request *req, bool with_cookie)
     __attribute__((warn_unused_result));
 
 /*
+ * A position as text, "<epoch>.<id>": the id, with the epoch in epoch[size];
+ * or -1 if it is none.
+ */
+int64_t	 request_parse_position(const char *text, char *epoch, size_t size);
+
+/*
  * The position to go on from: Last-Event-ID, "<epoch>.<id>", else since and
  * epoch of the query.  Returns the id, with the epoch in epoch[size] ("" if
  * there is none); REQUEST_NO_POSITION; or REQUEST_BAD_POSITION if it cannot be

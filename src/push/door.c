@@ -47,8 +47,10 @@ door_admit(struct session *s, struct grants *g, const char *room,
 		since = kept;
 		epoch = kept_epoch;
 	}
-	/* One position for all rooms cannot move for one. */
-	if (session_dialect(s)->merged) {
+	/* One position for all rooms cannot stay back for one: only what is
+	 * at hand is made up for. */
+	if (session_dialect(s)->merged && (since < 0 ||
+	    member_is_behind(s) || feed_ring_after(feed, since) < 0)) {
 		since = -1;
 		epoch = NULL;
 	}

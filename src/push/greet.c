@@ -235,6 +235,8 @@ greet_welcome(struct session *s, const struct greeting *g, int64_t since,
 		member_start(members[i]);
 	if (w.resets && d->merged)
 		member_tell_at(s);
+	if (d->live != NULL && !member_is_behind(s))
+		d->live(s);
 	free(members);
 	refusal_welcome(s, (unsigned int)g->nrooms);
 	session_changed(s);

@@ -480,6 +480,8 @@ session_arrive(struct session *s, int64_t id, bool live)
 		if (live)
 			m->behind = false;
 	}
+	if (live && session_dialect(s)->live != NULL)
+		session_dialect(s)->live(s);
 }
 
 /* As member_serve, for all rooms of a merged session. */
@@ -920,6 +922,17 @@ member_drained(struct session *s)
 	LIST_FOREACH(m, session_members(s), by_session)
 		member_bring_on(m);
 	catchup_run();
+}
+
+bool
+member_is_behind(struct session *s)
+{
+	const struct member	*m;
+
+	LIST_FOREACH(m, session_members(s), by_session)
+		if (m->behind)
+			break;
+	return m != NULL;
 }
 
 int64_t

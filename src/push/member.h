@@ -48,6 +48,9 @@ void	 member_drained(struct session *s);
 /* The session's rooms as a JSON array; the caller frees. */
 char	*member_rooms(struct session *s) __attribute__((warn_unused_result));
 
+/* Whether it is behind in one of its rooms. */
+bool	 member_is_behind(struct session *s);
+
 /* All rooms of the session are complete up to this id. */
 int64_t	 member_at(struct session *s);
 

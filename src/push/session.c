@@ -50,11 +50,13 @@ struct session {
 	struct event		*timer;		/* owned; NULL until set */
 	STAILQ_HEAD(, piece)	 waiting;
 	size_t			 waiting_bytes;
+	size_t			 nwaiting;
 	int64_t			 heard_ms;	/* while nobody carries it */
 	char			*address;	/* owned */
 	char			*user;		/* owned */
 	char			*claims;	/* owned */
 	void			*data;		/* the command layer's */
+	void			*owner;		/* the dialect's */
 	struct catchup		*catchup;	/* member.c's */
 	struct seen		*seen;		/* owned; in no order */
 	int64_t			 exp;
@@ -62,6 +64,7 @@ struct session {
 	uint64_t		 mark;
 	unsigned int		 refs;
 	unsigned int		 seen_size;
+	bool			 held;
 	bool			 listed;
 	bool			 ended;
 	bool			 full;		/* of output that waits */
@@ -145,6 +148,13 @@ session_identify(struct session *s, const char *user, const char *claims,
 }
 
 void
+session_restore(struct session *s, const char *id)
+{
+	if (strlen(id) == SESSION_ID_LEN)
+		memcpy(s->id, id, SESSION_ID_LEN);
+}
+
+void
 session_begin(struct session *s)
 {
 	TAILQ_INSERT_TAIL(&sessions, s, entry);
@@ -165,14 +175,15 @@ session_wait(struct session *s, struct frame *f)
 	p->frame = f;
 	STAILQ_INSERT_TAIL(&s->waiting, p, entry);
 	s->waiting_bytes += f->len;
+	s->nwaiting++;
 	if (s->waiting_bytes > high_bytes)
 		s->full = true;
-	if (first && s->dialect->wake != NULL)
+	if (first && !s->held && s->dialect->wake != NULL)
 		s->dialect->wake(s);
 }
 
-struct frame *
-session_take(struct session *s)
+static struct frame *
+session_next_piece(struct session *s)
 {
 	struct piece	*p = STAILQ_FIRST(&s->waiting);
 	struct frame	*f;
@@ -183,9 +194,16 @@ session_take(struct session *s)
 	f = p->frame;
 	free(p);
 	s->waiting_bytes -= f->len;
+	s->nwaiting--;
 	if (s->waiting_bytes <= high_bytes / 2)
 		s->full = false;
 	return f;
+}
+
+struct frame *
+session_take(struct session *s)
+{
+	return s->held ? NULL : session_next_piece(s);
 }
 
 static void
@@ -193,7 +211,7 @@ session_drop_waiting(struct session *s)
 {
 	struct frame	*f;
 
-	while ((f = session_take(s)) != NULL)
+	while ((f = session_next_piece(s)) != NULL)
 		frame_unref(f);
 }
 
@@ -201,7 +219,8 @@ session_drop_waiting(struct session *s)
 static void
 session_put(struct session *s, struct frame *f, bool is_late)
 {
-	if (s->conn == NULL && !s->ended && s->dialect->outlives) {
+	if (!s->ended && (s->held || (s->conn == NULL &&
+	    s->dialect->outlives))) {
 		session_wait(s, f);
 		return;
 	}
@@ -225,6 +244,34 @@ session_attach(struct session *s, struct conn *c)
 	s->conn = c;
 	while ((f = session_take(s)) != NULL)
 		session_put(s, f, false);
+}
+
+void
+session_hold(struct session *s)
+{
+	s->held = true;
+}
+
+void
+session_release(struct session *s)
+{
+	s->held = false;
+	if (s->conn != NULL)
+		session_attach(s, s->conn);
+	else if (!STAILQ_EMPTY(&s->waiting) && s->dialect->wake != NULL)
+		s->dialect->wake(s);
+}
+
+bool
+session_is_held(const struct session *s)
+{
+	return s->held;
+}
+
+size_t
+session_waiting(const struct session *s)
+{
+	return s->nwaiting;
 }
 
 void
@@ -437,6 +484,13 @@ session_address(const struct session *s)
 	return s->address;
 }
 
+void
+session_set_address(struct session *s, const char *address)
+{
+	free(s->address);
+	s->address = xstrdup(address);
+}
+
 struct session *
 session_next(const struct session *s)
 {
@@ -453,6 +507,18 @@ void
 session_set_data(struct session *s, void *data)
 {
 	s->data = data;
+}
+
+void *
+session_owner(const struct session *s)
+{
+	return s->owner;
+}
+
+void
+session_set_owner(struct session *s, void *owner)
+{
+	s->owner = owner;
 }
 
 struct catchup *
@@ -536,7 +602,7 @@ session_send_run(struct session *s, struct run *run, bool is_late)
 {
 	size_t	i;
 
-	if (s->conn == NULL) {
+	if (s->conn == NULL || s->held) {
 		for (i = 0; i < run->n; i++)
 			session_send_entry(s, run->entries[i], is_late);
 		return;
@@ -549,7 +615,7 @@ session_send_run(struct session *s, struct run *run, bool is_late)
 bool
 session_is_full(const struct session *s)
 {
-	return s->conn != NULL ? conn_is_full(s->conn) : s->full;
+	return s->full || (s->conn != NULL && conn_is_full(s->conn));
 }
 
 /* FNV-1a: no secret needed, the text is the database's own. */

@@ -60,6 +60,10 @@ struct dialect {
 	/* Close its connection with a close code, or what stands for one. */
 	void		(*end)(struct session *s, int code,
 			    const char *reason);
+	/* All its rooms are complete: called after the welcome, and when a
+	 * merged session that was behind has arrived; again is no harm.  May
+	 * be NULL. */
+	void		(*live)(struct session *s);
 	/* Output begins to wait, and nobody carries the session; NULL: it
 	 * waits for a carrier. */
 	void		(*wake)(struct session *s);
@@ -139,6 +143,8 @@ void		 session_unref(struct session *s);
 /* Take the identity of a verified token; copies. */
 void		 session_identify(struct session *s, const char *user,
 		    const char *claims, int64_t exp);
+/* It goes on under an id that it had before. */
+void		 session_restore(struct session *s, const char *id);
 /* It has been welcomed: put it on the list. */
 void		 session_begin(struct session *s);
 /* It is over: off the list, no connection.  Its members must be gone. */
@@ -149,6 +155,15 @@ bool		 session_has_ended(const struct session *s);
 void		 session_detach(struct session *s);
 /* This connection carries it, and is sent first what has waited. */
 void		 session_attach(struct session *s, struct conn *c);
+/*
+ * Output waits, whatever carries the session, until session_release: what is
+ * told must not be known before something else has happened.
+ */
+void		 session_hold(struct session *s);
+void		 session_release(struct session *s);
+bool		 session_is_held(const struct session *s);
+/* How many pieces of output wait. */
+size_t		 session_waiting(const struct session *s);
 /*
  * The next piece of output that waits, or NULL; the caller owns a reference.
  * For a carrier that is no connection: each poll takes what there is.
@@ -176,11 +191,16 @@ const struct dialect *
 struct conn	*session_conn(const struct session *s);
 /* Of the connection that it began on, or "". */
 const char	*session_address(const struct session *s);
+void		 session_set_address(struct session *s, const char *address);
 struct session	*session_next(const struct session *s);
 
 /* What layers above keep with it: freed by them before session_end. */
 void		*session_data(const struct session *s);
 void		 session_set_data(struct session *s, void *data);
+
+/* What the dialect keeps with it, NULL at first. */
+void		*session_owner(const struct session *s);
+void		 session_set_owner(struct session *s, void *owner);
 
 /* Its read of the log, if it is of a merged dialect: member.c's. */
 struct catchup;
