@@ -359,12 +359,14 @@ feed_placed(void *arg, const struct pg_result *res)
 	if (!line_answered(f->log, res))
 		return;
 	place = tail_placed(f->tail, res, feed_is_replica(f));
+	/* Whoever is sent away has a position of the old history. */
+	if (place == TAIL_MISSED)
+		f->ops->missed(f->arg);
 	if (place != TAIL_GOES_ON) {
+		tail_begin(f->tail, res);
 		f->wanted = f->lateness.target = 0;
 		f->todo |= TODO_LOAD;
 	}
-	if (place == TAIL_MISSED)
-		f->ops->missed(f->arg);
 	f->placed = true;
 	f->lag_ms = LAG_MIN_MS;
 	f->todo |= TODO_READ | TODO_LEAD | TODO_STAMP;

@@ -479,6 +479,20 @@ no_number(struct session *s, int64_t n)
 	return NULL;
 }
 
+/* Positions of now have another tag. */
+static struct frame *
+peer_on_at(struct session *s, int64_t id, const char *epoch)
+{
+	struct peer	*p = peer_of(s);
+
+	(void)id;
+	if (p->epoch != NULL && strcmp(p->epoch, epoch) != 0) {
+		free(p->epoch);
+		p->epoch = xstrdup(epoch);
+	}
+	return NULL;
+}
+
 const struct dialect peer_dialect = {
 	.label = STAT_SOCKETIO,
 	.merged = true,
@@ -496,7 +510,7 @@ const struct dialect peer_dialect = {
 	.reply_send = siotext_sent,
 	.error = siotext_error,
 	.reset = peer_on_reset,
-	.at = no_number,
+	.at = peer_on_at,
 	.expiring = no_number,
 };
 
@@ -541,8 +555,8 @@ on_found(void *arg, const struct recovery *r)
 	int64_t		 since = p->at;
 
 	p->ask = NULL;
-	if (r == NULL || (p->epoch != NULL && strcmp(p->epoch, r->epoch) !=
-	    0)) {
+	if (r == NULL || (p->epoch != NULL && (!siotext_knows(p->epoch, since)
+	    || !siotext_knows(r->epoch, r->at)))) {
 		p->pid[0] = '\0';
 		peer_begin_anew(p);
 		return;
