@@ -43,13 +43,13 @@ enum engine_state {
 struct engine {
 	struct link		 by_sid;
 	TAILQ_ENTRY(engine)	 entry;		/* on engines or over */
-	TAILQ_ENTRY(engine)	 ready_entry;	/* on ready if is_ready */
+	TAILQ_ENTRY(engine)	 ready_entry;	/* if is_ready */
 	enum engine_state	 state;
 	bool			 is_ready;
 	bool			 awaits_pong;
-	bool			 has_probed;	/* the probe has been answered */
-	struct conn		*conn;		/* the WebSocket, or NULL */
-	struct conn		*poll;		/* the GET that waits, or NULL */
+	bool			 has_probed;	/* and was answered */
+	struct conn		*conn;		/* WebSocket, or NULL */
+	struct conn		*poll;		/* the waiting GET, or NULL */
 	struct conn		*probe;		/* would be conn, or NULL */
 	void			*data;		/* the owner's */
 	struct outq		 out;		/* packets for the next GET */

@@ -154,8 +154,8 @@ peer_refuse(struct sio *sio, const char *message, const char *code)
 
 /*
  * End the socket of a session that ends.  After CONNECT_ERROR and DISCONNECT a
- * client does not come back by itself: that is for a user who may not; whoever
- * else loses its transport comes back, and recovers.
+ * client does not come back by itself: that is for a user who may not.  One
+ * that only loses its transport comes back, and recovers.
  */
 static void
 peer_end(struct peer *p, int code, const char *reason)
@@ -186,7 +186,7 @@ peer_on_end(struct session *s, int code, const char *reason)
 	peer_end(p, code, reason);
 }
 
-/* The same, but whoever calls closes the session. */
+/* The same, but the caller closes the session. */
 static void
 peer_on_gone(struct session *s, int code, const char *reason)
 {
@@ -298,7 +298,7 @@ peer_connected(struct peer *p)
 	    p->pid);
 }
 
-/* Who returns is told later, behind what it has missed. */
+/* A socket that returns is told later, behind what it has missed. */
 static struct frame *
 peer_on_welcome(struct session *s, const struct welcome *w)
 {
@@ -423,7 +423,8 @@ on_leave_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s)) {
+	for (s = TAILQ_FIRST(&sessions); s != NULL;
+	    s = session_next(s)) {
 		p = session_dialect(s)->label == STAT_SOCKETIO ? peer_of(s) :
 		    NULL;
 		if (p != NULL && p->has_left && p->pid[0] != '\0' &&
@@ -577,7 +578,8 @@ peer_ask(struct peer *p, const struct peer_past *past)
 	struct token	 t;
 	const char	*reason;
 
-	if (past == NULL || !p->variant->recovers || token_verify(keys, p->token, strlen(p->token),
+	if (past == NULL || !p->variant->recovers ||
+	    token_verify(keys, p->token, strlen(p->token),
 	    (int64_t)time(NULL), &t, &reason) == -1)
 		return -1;
 	memcpy(p->pid, past->pid, sizeof(p->pid));

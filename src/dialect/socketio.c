@@ -230,7 +230,8 @@ on_event(struct sio *sio, const struct packet *pkt,
 }
 
 static const struct sio_ops sio_ops = { on_request, on_forget, on_connect,
-	on_event, peer_take, peer_carried, peer_heard, peer_drained, peer_closed };
+	on_event, peer_take, peer_carried, peer_heard, peer_drained,
+	peer_closed };
 
 /* The beginning and the end */
 
