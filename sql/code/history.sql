@@ -28,13 +28,16 @@ DECLARE
 BEGIN
   SELECT * INTO STRICT old FROM pgpush.epoch FOR UPDATE;
   SELECT * INTO STRICT here FROM pgpush.here();
-  last := greatest((SELECT l.last_value - 1 + l.is_called::int
-      FROM pgpush.log_id_seq l),
-    (SELECT max(l.id) FROM pgpush.log l), (SELECT f.id FROM pgpush.floor f));
+  -- The sequence is no witness: a restore may put it back, and a crash moves
+  -- it on.
+  last := greatest((SELECT max(l.id) FROM pgpush.log l),
+    (SELECT f.id FROM pgpush.floor f));
   tag := left(md5(gen_random_uuid()::text), 12);
   first := last + 1;
   INSERT INTO pgpush.terms (tag, first) VALUES (tag, first);
-  PERFORM setval('pgpush.log_id_seq', first, false);
+  last := greatest(last, (SELECT l.last_value - 1 + l.is_called::int
+    FROM pgpush.log_id_seq l));
+  PERFORM setval('pgpush.log_id_seq', last + 1, false);
   IF old.system_identifier = here.system_identifier
       AND old.timeline = here.timeline THEN
     RETURN;

@@ -265,6 +265,8 @@ feed_moved(void *arg, const struct pg_result *res)
 	    d.rows > 0 ? STAT_FOUND : STAT_EMPTY, 1);
 	if (d.is_bulk)
 		f->todo |= TODO_READ | TODO_MOVE;
+	if (d.rows > 0)
+		held_calm(f->held);
 	if (d.is_odd && !held_asks(f->held))
 		f->todo |= TODO_STEP;
 	if (d.rows > 0 && !d.is_bulk && !feed_hand_over(f, res))
@@ -357,12 +359,14 @@ feed_placed(void *arg, const struct pg_result *res)
 	if (!line_answered(f->log, res))
 		return;
 	place = tail_placed(f->tail, res, feed_is_replica(f));
+	/* Whoever is sent away has a position of the old history. */
+	if (place == TAIL_MISSED)
+		f->ops->missed(f->arg);
 	if (place != TAIL_GOES_ON) {
+		tail_begin(f->tail, res);
 		f->wanted = f->lateness.target = 0;
 		f->todo |= TODO_LOAD;
 	}
-	if (place == TAIL_MISSED)
-		f->ops->missed(f->arg);
 	f->placed = true;
 	f->lag_ms = LAG_MIN_MS;
 	f->todo |= TODO_READ | TODO_LEAD | TODO_STAMP;
@@ -487,7 +491,7 @@ feed_stepped(void *arg, const struct pg_result *res)
 	if (s.asks)
 		f->todo |= TODO_RENDER;
 	else
-		f->todo |= s.full ? TODO_STEP : TODO_MOVE;
+		f->todo |= TODO_MOVE;	/* plain rows are quicker so */
 	f->unasked = 0;
 	if (s.has_due && s.due_ms > 0)
 		clock_start(f->due_timer, s.due_ms);

@@ -388,11 +388,18 @@ tail_placed(struct tail *t, const struct pg_result *res, bool replica)
 			return TAIL_GOES_ON;
 		}
 	}
+	return first ? TAIL_BEGINS : TAIL_MISSED;
+}
+
+void
+tail_begin(struct tail *t, const struct pg_result *res)
+{
+	const char	*epoch = pg_value(res, 0, 0);
+
 	terms_set(t->terms, pg_value(res, 0, 3));
 	t->position = pg_number(res, 0, 1);
-	tail_set_epoch(t, epoch);
+	tail_set_epoch(t, epoch == NULL ? "" : epoch);
 	ring_clear(t->ring, t->position);
-	return first ? TAIL_BEGINS : TAIL_MISSED;
 }
 
 int

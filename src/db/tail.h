@@ -55,9 +55,12 @@ enum tail_place {
 };
 int		 tail_place(struct tail *t, struct pg *pg, pg_done done,
 		    void *arg);
-/* replica: it may lack what is in our past. */
+/* replica: it may lack what is in our past.  Nothing changes unless it goes
+ * on: sessions still go by the old history. */
 enum tail_place	 tail_placed(struct tail *t, const struct pg_result *res,
 		    bool replica);
+/* Else begin where the answer says. */
+void		 tail_begin(struct tail *t, const struct pg_result *res);
 
 /* Read, as pg_send, the newest rows into the ring. */
 int		 tail_load(struct tail *t, struct pg *pg, pg_done done,

@@ -67,12 +67,32 @@ terms_set(struct terms *t, const char *text)
 		terms_push(t, &term);
 }
 
-/* Where the text goes on behind our last one; its beginning if that is not
- * in it. */
+bool
+terms_have(const struct terms *t, const char *tag, int64_t id)
+{
+	size_t	i = t->n;
+
+	while (i > 0 && strcmp(t->list[i - 1].tag, tag) != 0)
+		i--;
+	return i > 0 && (i == t->n || id < t->list[i].first);
+}
+
+bool
+terms_reach(const struct terms *t, const char *text)
+{
+	struct term	term = { "", 0 };
+
+	while (text != NULL && term_next(&text, &term))
+		;
+	return terms_have(t, term.tag, 0);
+}
+
+/* Where the text goes on behind our last one: nowhere if it lags behind us, at
+ * its beginning if it knows nothing of that one. */
 static const char *
 terms_after(const struct terms *t, const char *text)
 {
-	const char	*after = text;
+	const char	*after = terms_reach(t, text) ? NULL : text;
 	struct term	 term;
 
 	while (text != NULL && term_next(&text, &term))
@@ -115,24 +135,4 @@ int64_t
 terms_first(const struct terms *t)
 {
 	return t->n == 0 ? 0 : t->list[t->n - 1].first;
-}
-
-bool
-terms_reach(const struct terms *t, const char *text)
-{
-	struct term	term = { "", 0 };
-
-	while (text != NULL && term_next(&text, &term))
-		;
-	return terms_have(t, term.tag, 0);
-}
-
-bool
-terms_have(const struct terms *t, const char *tag, int64_t id)
-{
-	size_t	i = t->n;
-
-	while (i > 0 && strcmp(t->list[i - 1].tag, tag) != 0)
-		i--;
-	return i > 0 && (i == t->n || id < t->list[i].first);
 }

@@ -551,7 +551,10 @@ on_found(void *arg, const struct recovery *r)
 	struct peer	*p = arg;
 
 	p->ask = NULL;
-	if (r == NULL) {
+	/* A position of another history is found here or, of the row, when
+	 * the rooms are joined. */
+	if (r == NULL || (p->epoch != NULL &&
+	    !siotext_knows(p->epoch, p->at))) {
 		p->pid[0] = '\0';
 		peer_begin_anew(p);
 		return;

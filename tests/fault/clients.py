@@ -191,7 +191,8 @@ class Client:
             room.segments.append(Segment(self.epoch, ident))
         elif ident > now.pos:
             now.pos = ident         # what it left with: no gap before it
-        room.now.tag = self.epoch
+        if not room.odd:
+            room.now.tag = self.epoch
 
     def got_reply(self, f):
         ref = f["ref"]

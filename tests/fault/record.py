@@ -25,6 +25,7 @@ class Segment:
     def __init__(self, epoch, start):
         self.epoch = epoch          # of the beginning
         self.tag = epoch            # of the position
+        self.stale = None           # a stream's cursor of before the reset
         self.start = start
         self.pos = start            # complete up to here, as told by ids, at
         self.ids = array("q")

@@ -102,6 +102,8 @@ class StreamClient(Client):
         if now is None or self.cursor is None:
             return
         epoch, number = self.cursor
+        if now.stale == self.cursor:
+            return                  # it will be reset again
         if room.was != IN or now.pos > number:
             room.segments.append(Segment(epoch, number))
         else:
@@ -127,7 +129,7 @@ class StreamClient(Client):
         for room in self.rooms.values():
             now = room.now
             if room.state == IN and now.pos < self.cursor[1] and \
-                    not room.odd:
+                    not room.odd and now.stale != self.cursor:
                 now.pos = self.cursor[1]
                 now.tag = self.cursor[0]
 
@@ -210,6 +212,7 @@ class StreamClient(Client):
         self.sync()                 # what was had before it
         self.torn = self.rng.random() < TEAR
         super().got_reset(f)
+        self.rooms[f["room"]].now.stale = self.cursor
         self.top = f["id"]
 
     def got_event(self, f):

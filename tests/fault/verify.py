@@ -253,7 +253,9 @@ class Judge:
             default=0)
 
     def reset(self, room, when, pos, epoch, ident, new):
-        if self.history(epoch, pos) is not self.history(new, ident):
+        # An epoch jumps, and resets also who has lost nothing.
+        if self.history(epoch, pos) is not self.history(new, ident) or \
+                ident - pos > 500000:
             self.needed += 1
             return
         floor = self.floor(when)

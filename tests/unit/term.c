@@ -50,6 +50,8 @@ test_add(void)
 	ok(terms_add(t, "aa 1 bb 10 cc 20"), "those behind it are added");
 	ok(terms_have(t, "aa", 9) && !terms_have(t, "aa", 10) &&
 	    !terms_have(t, "bb", 20), "each with its range");
+	ok(!terms_add(t, "aa 1 bb 10") && strcmp(terms_tag(t), "cc") == 0,
+	    "those of a replica that lags add nothing");
 	ok(terms_add(t, "xx 30 yy 40") && strcmp(terms_tag(t), "yy") == 0 &&
 	    !terms_have(t, "cc", 30), "a gap in between is no harm");
 	ok(!terms_add(t, NULL) && !terms_add(t, ""), "nothing adds nothing");
