@@ -26,6 +26,7 @@
 #include "base/xmalloc.h"
 #include "db/feed.h"
 #include "db/pg.h"
+#include "db/reader.h"
 #include "dialect/endpoint.h"
 #include "gauges.h"
 #include "net/conn.h"
@@ -87,7 +88,7 @@ static bool
 is_ready(void)
 {
 	return !leaving && feed_is_ready(feed) && pg_is_up(query) &&
-	    member_is_up() && rule_is_up() && handler_is_up();
+	    reader_is_up() && rule_is_up() && handler_is_up();
 }
 
 static void
@@ -296,7 +297,7 @@ on_stamp(void *arg, struct feed_stamp *stamp)
 	text_add(&pids, ",");
 	text_add_number(&pids, pg_backend(query));
 	text_add(&pids, ",");
-	text_add_number(&pids, member_backend());
+	text_add_number(&pids, reader_backend());
 	rule_backends(&pids);
 	arrival_backends(&pids);
 	handler_backends(&pids);

@@ -31,6 +31,7 @@
 #include "net/frame.h"
 #include "push/client.h"
 #include "push/member.h"
+#include "push/room.h"
 #include "push/session.h"
 
 #define CATCH_UP_MS	10000		/* then it is too much */
@@ -275,7 +276,7 @@ peer_keep(struct peer *p, void (*done)(void *arg, bool ok))
 			    .epoch = p->epoch };
 
 	free(p->rooms);
-	p->rooms = member_rooms(p->session);
+	p->rooms = room_names(p->session);
 	p->has_left = false;
 	memcpy(r.pid, p->pid, sizeof(r.pid));
 	r.session = session_id(p->session);
@@ -336,7 +337,7 @@ peer_on_live(struct session *s)
 	log_debug("session=%s msg=recovered missed=%zu", session_id(s),
 	    session_waiting(s));
 	free(p->rooms);
-	p->rooms = member_rooms(s);
+	p->rooms = room_names(s);
 	session_send(s, peer_connected(p));
 	session_release(s);
 }

@@ -31,6 +31,7 @@
 #include "push/queue.h"
 #include "push/tell.h"
 #include "push/rights.h"
+#include "push/room.h"
 #include "push/send.h"
 #include "push/session.h"
 
@@ -323,7 +324,7 @@ client_tell_disconnect(struct session *s)
 
 	if (h == NULL)
 		return;
-	rooms = member_rooms(s);
+	rooms = room_names(s);
 	data = xasprintf("{\"rooms\":%s}", rooms);
 	if (handler_call(s, h, NULL, data, NULL, on_disconnected, NULL) == -1)
 		log_info("msg=\"disconnect handler not called\" session=%s",

@@ -212,7 +212,7 @@ login_refresh(struct request *q)
 	}
 	grants_forget(&client_of(s)->grants, "");
 	queue_begin(q);
-	rooms = member_rooms(s);
+	rooms = room_names(s);
 	q->greeting = greet_ask(s, rooms, on_greeted_again);
 	free(rooms);
 	if (q->greeting == NULL)

@@ -7,11 +7,11 @@
  * ring if that reaches back far enough, else from the log, until it has
  * arrived at the feed's position.  The database is the buffer of a slow reader.
  *
- * A read of the log is for a room: from the least of a group of members that
- * have about as much to catch up, and those with least go first.  It never goes
- * past the position at which it was sent: what revokes a right is thus always
- * seen before what comes after it.  What it brought is handed out in slices, so
- * that a large room holds up nothing else.
+ * A read of the log (db/reader.h) is for a room: from the least of a group of
+ * members that have about as much to catch up, and those with least go first.
+ * It never goes past the position at which it was sent: what revokes a right is
+ * thus always seen before what comes after it.  What it brought is handed out
+ * in slices, so that a large room holds up nothing else.
  *
  * A session of a merged dialect has one position, and so its members are behind
  * together: they are served in one order, by reads for the session.
@@ -19,7 +19,7 @@
 
 #include <sys/queue.h>
 #include <event2/event.h>
-#include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +29,7 @@
 #include "db/feed.h"
 #include "base/log.h"
 #include "push/member.h"
-#include "db/pg.h"
+#include "db/reader.h"
 #include "base/stats.h"
 #include "base/text.h"
 #include "push/room.h"
@@ -37,34 +37,20 @@
 #include "base/table.h"
 #include "base/xmalloc.h"
 
-#define RETRY_MS	1000		/* after a read that failed */
-#define LAG_MS		50		/* after one that came too early */
-#define STALL_MS	30000
-#define READ_TIMEOUT	"20s"		/* of the server, for a read */
-#define CLASSES		64		/* bits of a distance */
-#define FAIR_READS	8		/* one of so many is for the farthest */
 #define SLICE_FRAMES	4096		/* handed out in one turn of the loop */
 #define SLICE_MEMBERS	4096		/* looked at */
-
-enum catchup_state {
-	CATCHUP_WAITING,	/* in a queue */
-	CATCHUP_READING,	/* the database is asked */
-	CATCHUP_GIVING,		/* in slices */
-};
 
 /*
  * A room whose members need the log, or a merged session that does: one read at
  * a time.
  */
 struct catchup {
-	TAILQ_ENTRY(catchup)	 entry;		/* waiting or giving */
+	struct reader_turn	 read;		/* first */
+	TAILQ_ENTRY(catchup)	 entry;		/* giving */
 	struct room		*room;		/* NULL: none, or gone */
 	struct session		*session;	/* NULL: none, or gone */
-	enum catchup_state	 state;
-	unsigned int		 distance;	/* the queue it waits in */
 	unsigned int		 turn;		/* reads before it */
-	int64_t			 from;		/* as sent */
-	int64_t			 upto;
+	bool			 giving;	/* in slices */
 	unsigned int		 era;
 	/* what came */
 	struct entry		**entries;	/* owned, by id */
@@ -78,53 +64,12 @@ static const struct config	*cfg;
 static struct feed		*feed;
 static uint64_t			 ahead;	/* ask, this time, for the newest id:
 					 * somebody is ahead of us; 0: nobody */
-static struct pg		*reads;
-static struct event		*retry_timer;
 static struct event		*slice_timer;
-static struct catchup_list	 waiting[CLASSES + 1];	/* by distance */
 static struct catchup_list	 giving = TAILQ_HEAD_INITIALIZER(giving);
-static int64_t			 reading;	/* reads sent or handed out */
-static uint64_t			 nreads;	/* ever */
 static uint64_t			 given;		/* events to members, ever */
 static unsigned int		 era;		/* of resets of all */
 
-/*
- * A read of rows that FROM gives, with the floor, and how far this server's log
- * goes: with several replicas it may not be the one from which the feed has its
- * position.
- */
-#define READ_OF(from)							\
-	"SELECT f.id, greatest(f.id, (SELECT max(id) FROM pgpush.log)), r.*" \
-	" FROM pgpush.floor f LEFT JOIN (SELECT " FEED_COLUMNS		\
-	" FROM (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS before" \
-	" FROM (" from ") l) w"						\
-	" WHERE before < $6::bigint) r ON true ORDER BY r.id"
-#define READ_COLUMN	2		/* where the row begins */
-#define READ_ROOM(room)							\
-	"SELECT * FROM pgpush.log WHERE room = " room			\
-	" AND id > $3::bigint AND id <= $4::bigint"			\
-	" AND kind IN ('event', 'resync') ORDER BY id LIMIT $5::bigint"
-
-static const struct pg_stmt read_stmt = { "catchup",
-	READ_OF(READ_ROOM("$2")), 6 };
-
-/* The same for several rooms, $2, in one order. */
-static const struct pg_stmt merge_stmt = { "merge",
-	READ_OF("SELECT m.*"
-	" FROM jsonb_array_elements_text($2::jsonb) AS a (name)"
-	" CROSS JOIN LATERAL (" READ_ROOM("a.name") ") m"
-	" ORDER BY m.id LIMIT $5::bigint"), 6 };
-
-static const struct pg_stmt session_stmt = { NULL,
-	"SELECT set_config(name, value, false) FROM (VALUES"
-	    " ('statement_timeout', '" READ_TIMEOUT "'), ('jit', 'off'),"
-	    " ('plan_cache_mode', 'force_generic_plan'),"
-	    " ('default_transaction_isolation', 'read committed'),"
-	    " ('search_path', 'pg_catalog, pg_temp'))"
-	    " AS s (name, value)", 0 };
-
 static void	session_serve(struct session *s);
-static void	catchup_run(void);
 
 /* Giving */
 
@@ -232,32 +177,17 @@ entry_is_in(struct entry *e, const struct room *r)
 
 /* Catching up: who waits for a read */
 
-/* How far behind, as the number of bits of the distance. */
-static unsigned int
-distance_from(int64_t last)
-{
-	uint64_t	d = (uint64_t)(feed_position(feed) - last);
-	unsigned int	bits = 0;
-
-	if (last >= feed_position(feed))
-		return 0;
-	for (; d > 0; d >>= 1)
-		bits++;
-	return bits;
-}
-
 static unsigned int
 member_distance(const struct member *m)
 {
-	return distance_from(m->last);
+	return reader_distance(m->last);
 }
 
-static void
-catchup_wait(struct catchup *c, unsigned int distance)
+static struct catchup *
+catchup_of(struct reader_turn *t)
 {
-	c->state = CATCHUP_WAITING;
-	c->distance = distance;
-	TAILQ_INSERT_TAIL(&waiting[distance], c, entry);
+	return (struct catchup *)(void *)((char *)t -
+	    offsetof(struct catchup, read));
 }
 
 /* For a room or a session; the other is NULL. */
@@ -272,18 +202,15 @@ catchup_new(struct room *r, struct session *s, unsigned int distance)
 		r->catchup = c;
 	else
 		session_set_catchup(s, c);
-	catchup_wait(c, distance);
+	reader_wait(&c->read, distance);
 	return c;
 }
 
 static void
 catchup_free(struct catchup *c)
 {
-	if (c->state == CATCHUP_WAITING)
-		TAILQ_REMOVE(&waiting[c->distance], c, entry);
-	else
-		reading--;
-	if (c->state == CATCHUP_GIVING)
+	reader_end(&c->read);
+	if (c->giving)
 		TAILQ_REMOVE(&giving, c, entry);
 	while (c->n > 0)
 		entry_unref(c->entries[--c->n]);
@@ -304,10 +231,8 @@ member_want_log(struct member *m)
 	m->wants_log = true;
 	if (c == NULL)
 		(void)catchup_new(m->room, NULL, distance);
-	else if (c->state == CATCHUP_WAITING && distance < c->distance) {
-		TAILQ_REMOVE(&waiting[c->distance], c, entry);
-		catchup_wait(c, distance);
-	}
+	else if (c->read.state == READER_WAITING)
+		reader_wait(&c->read, distance);
 }
 
 /* The least distance of those in the room who want the log, or the largest;
@@ -344,6 +269,23 @@ catchup_end(struct catchup *c)
 		catchup_new(r, NULL, (unsigned int)d)->turn = turn;
 }
 
+/* Its room or session goes: free it, unless an answer is still to come. */
+static void
+catchup_abandon(struct catchup *c)
+{
+	if (c->read.state == READER_WAITING) {
+		catchup_free(c);
+		return;
+	}
+	if (c->room != NULL)
+		c->room->catchup = NULL;
+	if (c->session != NULL)
+		session_set_catchup(c->session, NULL);
+	c->room = NULL;
+	c->session = NULL;
+	c->read.dropped = true;
+}
+
 /* The member leaves: nobody may find it in a read's hands. */
 static void
 member_detach(struct member *m)
@@ -359,12 +301,7 @@ member_detach(struct member *m)
 	if (LIST_FIRST(&r->members) != m || LIST_NEXT(m, by_room) != NULL)
 		return;
 	/* The last: the room goes with it. */
-	if (c->state == CATCHUP_WAITING)
-		catchup_free(c);
-	else {
-		c->room = NULL;
-		r->catchup = NULL;
-	}
+	catchup_abandon(c);
 }
 
 /* Catching up: serving */
@@ -494,7 +431,7 @@ session_serve(struct session *s)
 	if (session_catchup(s) != NULL || session_is_full(s))
 		return;
 	if ((index = feed_ring_after(feed, from)) < 0) {
-		(void)catchup_new(NULL, s, distance_from(from));
+		(void)catchup_new(NULL, s, reader_distance(from));
 		return;
 	}
 	while ((e = feed_ring_get(feed, index++)) != NULL)
@@ -592,7 +529,7 @@ catchup_give(const struct catchup *c, struct member *m)
 static void
 catchup_give_room(struct catchup *c)
 {
-	c->state = CATCHUP_GIVING;
+	c->giving = true;
 	c->next = LIST_FIRST(&c->room->members);
 	TAILQ_INSERT_TAIL(&giving, c, entry);
 	if (!evtimer_pending(slice_timer, NULL))
@@ -625,7 +562,7 @@ catchup_slice(struct catchup *c)
 
 	while ((m = c->next) != NULL && given < end && n++ < SLICE_MEMBERS) {
 		c->next = LIST_NEXT(m, by_room);
-		if (!m->wants_log || m->last < c->from)
+		if (!m->wants_log || m->last < c->read.from)
 			continue;
 		catchup_give(c, m);
 		member_bring_on(m);
@@ -652,46 +589,21 @@ catchup_on_slice(evutil_socket_t fd, short what, void *arg)
 	}
 	if (!TAILQ_EMPTY(&giving))
 		clock_start(slice_timer, 0);
-	catchup_run();
-}
-
-/* No more than a connection takes before it is full. */
-static int64_t
-read_bytes(void)
-{
-	return cfg->output_high < cfg->move_bytes ? cfg->output_high :
-	    cfg->move_bytes;
-}
-
-/* Take the rows of the answer as entries. */
-static void
-catchup_take(struct catchup *c, const struct pg_result *res)
-{
-	struct entry	*e;
-	int64_t		 bytes = 0;
-	int		 i, rows = pg_rows(res);
-
-	if (pg_value(res, 0, READ_COLUMN) == NULL)
-		rows = 0;
-	c->entries = xcalloc((size_t)rows + 1, sizeof(struct entry *));
-	for (i = 0; i < rows; i++) {
-		bytes += pg_number(res, i, READ_COLUMN + FEED_BYTES);
-		e = feed_entry_from_row(res, i, READ_COLUMN, cfg->max_event);
-		if (e != NULL)
-			c->entries[c->n++] = e;
-	}
-	c->complete = c->upto;
-	if (rows >= cfg->catchup_limit || bytes >= read_bytes())
-		c->complete = pg_number(res, rows - 1, READ_COLUMN);
+	reader_run();
 }
 
 /* Rows below the floor are gone: who would need them starts afresh. */
 static void
-catchup_below(struct catchup *c, int64_t floor)
+catchup_below(struct reader_turn *t, int64_t floor)
 {
+	struct catchup	*c = catchup_of(t);
 	struct session	*s = c->session;
 	struct member	*m;
 
+	if (c->era != era) {
+		catchup_end(c);
+		return;
+	}
 	if (s != NULL) {
 		member_reset_all(s);
 		catchup_free(c);
@@ -706,31 +618,26 @@ catchup_below(struct catchup *c, int64_t floor)
 }
 
 static void
-catchup_done(void *arg, const struct pg_result *res)
+catchup_rows(struct reader_turn *t, struct entry **entries, size_t n,
+    int64_t complete)
 {
-	struct catchup	*c = arg;
-	bool		 late;
+	struct catchup	*c = catchup_of(t);
 
-	late = pg_ok(res) && pg_number(res, 0, 1) < c->upto;
-	if (c->room == NULL && c->session == NULL)
-		catchup_free(c);
-	else if (!pg_ok(res) || late) {
-		reading--;
-		catchup_wait(c, c->distance);
-		clock_start(retry_timer, late ? LAG_MS : RETRY_MS);
-		return;
-	} else if (c->era != era)
+	c->entries = entries;
+	c->n = n;
+	c->complete = complete;
+	if (c->era != era)
 		catchup_end(c);
-	else if (pg_number(res, 0, 0) > c->from)
-		catchup_below(c, pg_number(res, 0, 0));
-	else {
-		catchup_take(c, res);
-		if (c->session != NULL)
-			catchup_give_session(c);
-		else
-			catchup_give_room(c);
-	}
-	catchup_run();
+	else if (c->session != NULL)
+		catchup_give_session(c);
+	else
+		catchup_give_room(c);
+}
+
+static void
+catchup_dropped(struct reader_turn *t)
+{
+	catchup_free(catchup_of(t));
 }
 
 /*
@@ -738,113 +645,36 @@ catchup_done(void *arg, const struct pg_result *res)
  * those of its largest, or somebody might wait for ever.  From the first of
  * them on.
  */
-static unsigned int
-catchup_group(struct catchup *c)
+static int64_t
+catchup_from(const struct catchup *c)
 {
-	unsigned int	 n = 0;
-	int		 distance;
 	struct member	*m;
+	int64_t		 from = -1;
+	int		 distance = room_distance(c->room, c->turn %
+			    READER_FAIR == READER_FAIR - 1);
 
-	c->upto = feed_position(feed);
+	LIST_FOREACH(m, &c->room->members, by_room)
+		if (m->wants_log && (int)member_distance(m) == distance &&
+		    (from == -1 || m->last < from))
+			from = m->last;
+	return from;
+}
+
+static void
+catchup_ask(struct reader_turn *t, struct reader_range *range)
+{
+	struct catchup	*c = catchup_of(t);
+
 	c->era = era;
-	if (c->session != NULL) {
-		c->from = member_at(c->session);
-		return 1;
-	}
-	distance = room_distance(c->room, c->turn % FAIR_READS ==
-	    FAIR_READS - 1);
-	LIST_FOREACH(m, &c->room->members, by_room) {
-		if (!m->wants_log || (int)member_distance(m) != distance)
-			continue;
-		if (n++ == 0 || m->last < c->from)
-			c->from = m->last;
-	}
-	return n;
+	range->upto = feed_position(feed);
+	range->merged = c->session != NULL;
+	range->from = range->merged ? member_at(c->session) : catchup_from(c);
+	range->rooms = range->merged ? room_names(c->session) :
+	    xstrdup(c->room->name);
 }
 
-char *
-member_rooms(struct session *s)
-{
-	struct text	 t = { NULL, 0, 0 };
-	struct member	*m;
-
-	text_add(&t, "[");
-	LIST_FOREACH(m, session_members(s), by_session) {
-		if (t.len > 1)
-			text_add(&t, ",");
-		text_add_string(&t, m->room->name);
-	}
-	text_add(&t, "]");
-	return t.buf;
-}
-
-static int
-catchup_send(struct catchup *c)
-{
-	unsigned int	 members = catchup_group(c);
-	char		 max[PG_NUMBER_MAX], from[PG_NUMBER_MAX],
-			 upto[PG_NUMBER_MAX], limit[PG_NUMBER_MAX],
-			 bytes[PG_NUMBER_MAX];
-	char		*rooms = c->session != NULL ?
-			    member_rooms(c->session) : xstrdup(c->room->name);
-	const char	*params[] = { pg_param(max, cfg->max_event), rooms,
-	    pg_param(from, c->from), pg_param(upto, c->upto),
-	    pg_param(limit, cfg->catchup_limit),
-	    pg_param(bytes, read_bytes()) };
-	int		 r;
-
-	log_debug("msg=\"catch-up\" room=%s from=%" PRId64 " upto=%" PRId64
-	    " members=%u", log_quote(rooms, strlen(rooms)), c->from, c->upto,
-	    members);
-	stats_add_to(STAT_CATCHUPS, STAT_FROM_LOG, 1);
-	r = pg_send(reads, c->session != NULL ? &merge_stmt : &read_stmt,
-	    params, catchup_done, c);
-	free(rooms);
-	return r;
-}
-
-/* The nearest first, and now and then the farthest. */
-static struct catchup *
-catchup_next(void)
-{
-	bool		 far = nreads % FAIR_READS == FAIR_READS - 1;
-	struct catchup	*c = NULL;
-	int		 i;
-
-	for (i = 0; i <= CLASSES && c == NULL; i++)
-		c = TAILQ_FIRST(&waiting[far ? CLASSES - i : i]);
-	return c;
-}
-
-/* Send waiting reads as long as few enough are under way. */
-static void
-catchup_run(void)
-{
-	struct catchup	*c;
-
-	if (evtimer_pending(retry_timer, NULL))
-		return;
-	while (reading < cfg->catchup_concurrent && pg_is_up(reads) &&
-	    (c = catchup_next()) != NULL) {
-		TAILQ_REMOVE(&waiting[c->distance], c, entry);
-		c->state = CATCHUP_READING;
-		nreads++;
-		if (catchup_send(c) == -1) {
-			catchup_wait(c, c->distance);
-			return;
-		}
-		reading++;
-	}
-}
-
-static void
-catchup_on_retry(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	catchup_run();
-}
+static const struct reader_ops reader_ops = { catchup_ask, catchup_rows,
+	catchup_below, catchup_dropped };
 
 /* Members */
 
@@ -870,11 +700,8 @@ member_leave_all(struct session *s)
 {
 	struct catchup	*c = session_catchup(s);
 
-	if (c != NULL && c->state == CATCHUP_WAITING)
-		catchup_free(c);
-	else if (c != NULL)
-		c->session = NULL;
-	session_set_catchup(s, NULL);
+	if (c != NULL)
+		catchup_abandon(c);
 	while (!LIST_EMPTY(session_members(s)))
 		member_remove(LIST_FIRST(session_members(s)));
 }
@@ -910,7 +737,7 @@ member_start(struct member *m)
 		member_reset(m);
 	else {
 		member_bring_on(m);
-		catchup_run();
+		reader_run();
 	}
 }
 
@@ -921,7 +748,7 @@ member_drained(struct session *s)
 
 	LIST_FOREACH(m, session_members(s), by_session)
 		member_bring_on(m);
-	catchup_run();
+	reader_run();
 }
 
 bool
@@ -958,47 +785,14 @@ member_begin_era(void)
 
 /* The beginning and the end */
 
-static void
-member_on_up(void *arg)
-{
-	(void)arg;
-	(void)pg_send(reads, &session_stmt, NULL, NULL, NULL);
-	feed_vet(feed, reads);
-	catchup_run();
-}
-
-static const struct pg_ops pg_ops = { member_on_up, NULL, NULL };
-
-bool
-member_is_up(void)
-{
-	return pg_is_up(reads);
-}
-
-int
-member_backend(void)
-{
-	/* Elsewhere the number may be somebody else's. */
-	return cfg->follow_dsn[0] == '\0' ? pg_backend(reads) : 0;
-}
-
 void
 member_init(struct event_base *base, const struct config *config,
     struct feed *f)
 {
-	struct pg_settings	set = { "reads", config->database,
-	    config->reconnect_min_ms, config->reconnect_max_ms, STALL_MS };
-	int			i;
-
 	cfg = config;
 	feed = f;
-	if (cfg->follow_dsn[0] != '\0')
-		set.conninfo = cfg->follow_dsn;
-	for (i = 0; i <= CLASSES; i++)
-		TAILQ_INIT(&waiting[i]);
-	retry_timer = clock_new(base, catchup_on_retry, NULL);
 	slice_timer = clock_new(base, catchup_on_slice, NULL);
-	reads = pg_new(base, &set, &pg_ops, NULL);
+	reader_init(base, cfg, feed, &reader_ops);
 }
 
 void
@@ -1006,9 +800,8 @@ member_exit(void)
 {
 	struct catchup	*c;
 
-	pg_free(reads);
+	reader_exit();
 	while ((c = TAILQ_FIRST(&giving)) != NULL)
 		catchup_free(c);
-	event_free(retry_timer);
 	event_free(slice_timer);
 }

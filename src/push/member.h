@@ -24,10 +24,6 @@ struct session;
 void	 member_init(struct event_base *base, const struct config *cfg,
 	    struct feed *feed);
 void	 member_exit(void);
-/* Whether that connection is there, and its process's id in the primary's
- * server or 0. */
-bool	 member_is_up(void);
-int	 member_backend(void);
 
 /*
  * Make the session a member, to be complete from since on (-1: from now), if
@@ -44,9 +40,6 @@ void	 member_leave_all(struct session *s);
 
 /* The session's output has room again. */
 void	 member_drained(struct session *s);
-
-/* The session's rooms as a JSON array; the caller frees. */
-char	*member_rooms(struct session *s) __attribute__((warn_unused_result));
 
 /* Whether it is behind in one of its rooms. */
 bool	 member_is_behind(struct session *s);

@@ -13,6 +13,7 @@
 #include "push/room.h"
 #include "base/stats.h"
 #include "push/session.h"
+#include "base/text.h"
 #include "base/table.h"
 #include "base/xmalloc.h"
 
@@ -113,6 +114,22 @@ room_count(struct session *s)
 	LIST_FOREACH(m, session_members(s), by_session)
 		n++;
 	return n;
+}
+
+char *
+room_names(struct session *s)
+{
+	struct text	 t = { NULL, 0, 0 };
+	struct member	*m;
+
+	text_add(&t, "[");
+	LIST_FOREACH(m, session_members(s), by_session) {
+		if (t.len > 1)
+			text_add(&t, ",");
+		text_add_string(&t, m->room->name);
+	}
+	text_add(&t, "]");
+	return t.buf;
 }
 
 bool

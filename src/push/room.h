@@ -64,6 +64,10 @@ bool		 room_is_large(const struct room *r);
 /* How many rooms the session is in. */
 size_t		 room_count(struct session *s);
 
+/* The names of its rooms, a JSON array.  The caller frees. */
+char		*room_names(struct session *s)
+		    __attribute__((warn_unused_result));
+
 /* 1 to ROOM_NAME_MAX bytes, no control characters. */
 bool		 room_name_ok(const char *name);
 
