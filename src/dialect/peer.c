@@ -494,6 +494,7 @@ no_position(struct session *s, int64_t id, const char *epoch)
 const struct dialect peer_dialect = {
 	.label = STAT_SOCKETIO,
 	.merged = true,
+	.rejoins = true,
 	.has_pongs = true,
 	.outlives = true,
 	.end = peer_on_end,

@@ -48,9 +48,10 @@ door_admit(struct session *s, struct grants *g, const char *room,
 		epoch = kept_epoch;
 	}
 	/* One position for all rooms cannot stay back for one: only what is
-	 * at hand is made up for. */
-	if (session_dialect(s)->merged && (since < 0 ||
-	    member_is_behind(s) || feed_ring_after(feed, since) < 0)) {
+	 * at hand is made up for, and not where positions may only grow. */
+	if (session_dialect(s)->merged && (!session_dialect(s)->rejoins ||
+	    since < 0 || member_is_behind(s) ||
+	    feed_ring_after(feed, since) < 0)) {
 		since = -1;
 		epoch = NULL;
 	}

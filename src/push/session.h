@@ -51,6 +51,9 @@ struct dialect {
 	enum stat_dialect label;	/* in what is counted */
 	bool		 merged;	/* one position for all rooms, which
 					 * are served in one order */
+	bool		 rejoins;	/* if merged: what a room that was left
+					 * had meanwhile is made up for, though
+					 * its positions are lower then */
 	bool		 has_pongs;	/* the client answers pings */
 	bool		 outlives;	/* a session lives on without a
 					 * connection */
