@@ -213,7 +213,8 @@ on_closed(struct conn *c, int code)
 	client_lost(conn_owner(c));
 }
 
-static const struct conn_ops stream_ops = { NULL, on_drained, NULL, on_closed };
+static const struct conn_ops stream_ops = { NULL, on_drained, NULL, on_closed,
+	NULL };
 
 /* The session that the query names, if the token's user is its own. */
 static struct session *
@@ -252,7 +253,7 @@ carry_on(struct conn *c, struct session *s)
 static void
 open_stream(struct conn *c, const struct http_request *req)
 {
-	char		*token = request_token(req, false);
+	char		*token = request_token(req, true);
 	char		 id[SESSION_ID_LEN + 1];
 	struct session	*s;
 
@@ -319,7 +320,7 @@ on_waiting_closed(struct conn *c, int code)
 }
 
 static const struct conn_ops waiting_ops = { NULL, NULL, NULL,
-	on_waiting_closed };
+	on_waiting_closed, NULL };
 
 /* "verb argument data" as a command. */
 static void
@@ -350,7 +351,7 @@ parse(struct command *cmd, const struct http_slice *body)
 static void
 open_command(struct conn *c, const struct http_request *req)
 {
-	char		*token = request_token(req, false);
+	char		*token = request_token(req, true);
 	struct session	*s = token == NULL ? NULL : find_session(req, token);
 	struct waiting	*w;
 	struct command	 cmd;

@@ -31,10 +31,4 @@ int	 duty_ring(struct pg *pg, int64_t id, pg_done done, void *arg);
 int	 duty_purge(struct pg *pg, int64_t retain_ms, pg_done done, void *arg);
 bool	 duty_purged(const struct pg_result *res);
 
-/* Call who came and who went. */
-int	 duty_presence(struct pg *pg, int64_t grace_ms, pg_done done,
-	    void *arg);
-/* Whether to do so again, and in how many milliseconds, which may be past. */
-bool	 duty_again(const struct pg_result *res, int64_t *ms);
-
 #endif

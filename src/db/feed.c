@@ -558,18 +558,14 @@ feed_give_up(struct feed *f)
 	    feed_gave_up, f));
 }
 
-static void
-feed_presence_done(void *arg, const struct pg_result *res)
+void
+feed_presence_again(struct feed *f, int64_t ms)
 {
-	struct feed	*f = arg;
-	int64_t		 ms;
-
-	if (!feed_answered(f, res))
+	if (!f->leading)
 		return;
-	if (duty_again(res, &ms))
+	if (ms >= 0)
 		clock_start(f->presence_timer, ms < 1 ? 1 : ms);
-	f->todo |= TODO_MOVE;
-	feed_next(f);
+	feed_todo(f, TODO_MOVE);
 }
 
 static void
@@ -587,8 +583,8 @@ feed_purged(void *arg, const struct pg_result *res)
 static void
 feed_presence(struct feed *f)
 {
-	line_sent(f->main, duty_presence(line_pg(f->main),
-	    f->cfg->presence_grace_ms, feed_presence_done, f));
+	f->ops->present(f->arg);
+	feed_next(f);
 }
 
 static void

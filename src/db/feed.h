@@ -43,6 +43,9 @@ struct feed_ops {
 	/* The feed is up to date and stays so; or is not any more. */
 	void	(*ready)(void *arg, bool ready);
 	void	(*stamp)(void *arg, struct feed_stamp *stamp);
+	/* The leader is to see who came and who went, on a connection of its
+	 * own; and then call feed_presence_again. */
+	void	(*present)(void *arg);
 	/* The database did not know this node: its connections are gone. */
 	void	(*unknown)(void *arg);
 };
@@ -66,6 +69,10 @@ bool		 feed_knows(const struct feed *f, const char *epoch,
 uint64_t	 feed_asked(const struct feed *f);
 bool		 feed_is_ready(const struct feed *f);
 int		 feed_backend(const struct feed *f);
+
+/* That was seen, and may have made rows; see again in so many milliseconds,
+ * -1: when somebody comes or goes. */
+void		 feed_presence_again(struct feed *f, int64_t ms);
 
 /*
  * Make sure that a connection leads to the feed's server, or a replica of it:

@@ -17,7 +17,7 @@ SELECT plan(17);
 \set code `cat :'srcdir'/sql/code/*.sql`
 \set files `ls :'srcdir'/sql/tables/*.sql | wc -l`
 BEGIN;
-DROP SCHEMA pgpush CASCADE;
+DROP SCHEMA pgpush, pgpush_triggers CASCADE;
 CREATE ROLE pgpush_t_owner;
 CREATE ROLE pgpush_t_maker CREATEROLE;
 SELECT format('GRANT CREATE ON DATABASE %I TO pgpush_t_owner, pgpush_t_maker',
@@ -38,7 +38,7 @@ SELECT has_role('pgpush_admin', 'and is there');
 ROLLBACK;
 
 BEGIN;
-DROP SCHEMA pgpush CASCADE;
+DROP SCHEMA pgpush, pgpush_triggers CASCADE;
 CREATE ROLE pgpush_t_owner;
 SELECT format('GRANT CREATE ON DATABASE %I TO pgpush_t_owner',
   current_database()) \gexec

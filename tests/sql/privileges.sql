@@ -55,7 +55,7 @@ SELECT set_eq($$SELECT p.proname::text FROM pg_proc p, aclexplode(proacl) a
     AND a.grantee = 'pgpush_daemon'::regrole$$,
   ARRAY['lead', 'history', 'purge', 'move_on', 'rendered', 'rendered_due', 'node_stamp', 'node_gone',
     'sessions_write', 'presence_sync', 'handlers', 'greet_user', 'authorize',
-    'backends_end',
+    'backends_end', 'sweep',
     'sockets_write', 'socket_take', 'sockets_tidy',
     'handle'], 'the daemon may call just what it does call');
 SELECT set_eq($$SELECT c.relname || ' ' || a.privilege_type
