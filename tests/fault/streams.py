@@ -60,6 +60,7 @@ class StreamClient(Client):
     def __init__(self, *args):
         super().__init__(*args)
         self.cursor = None          # epoch and number of Last-Event-ID
+        self.sent = None            # the cursor that this connection began with
         self.top = 0                # the largest id in this history
         self.pending = {}           # name: what came before a join's answer
         self.suspect = None         # the room that may be the forbidden one
@@ -86,6 +87,7 @@ class StreamClient(Client):
         for room in self.asked:
             self.go_on_from(room)
         self.top = self.cursor[1] if self.cursor else 0
+        self.sent = self.cursor
         self.heard = self.crowd.now()
         self.log("to daemon %d, since %s, in %s", self.daemon, self.cursor,
             [r.name for r in self.asked])
@@ -211,7 +213,10 @@ class StreamClient(Client):
     def got_reset(self, f):
         self.sync()                 # what was had before it
         self.torn = self.rng.random() < TEAR
+        stale = self.rooms[f["room"]].now.stale
         super().got_reset(f)
+        if stale is not None and stale == self.sent:
+            self.resets.pop()       # it was cut before a cursor of after it
         self.rooms[f["room"]].now.stale = self.cursor
         self.top = f["id"]
 

@@ -253,9 +253,10 @@ class Judge:
             default=0)
 
     def reset(self, room, when, pos, epoch, ident, new):
-        # An epoch jumps, and resets also who has lost nothing.
+        # An epoch jumps, and resets also who has lost nothing.  Back goes only
+        # another history, or a daemon that lags and knows not yet of the tag.
         if self.history(epoch, pos) is not self.history(new, ident) or \
-                ident - pos > 500000:
+                ident - pos > 500000 or ident < pos:
             self.needed += 1
             return
         floor = self.floor(when)
