@@ -46,6 +46,6 @@ GRANT USAGE ON SCHEMA bench TO pgpush_owner;
 
 SELECT pgpush.greet('bench.greet(text,jsonb)');
 SELECT pgpush.allow('room:{id}', 'bench.may_join(text,jsonb,jsonb)');
-SELECT pgpush.on('join', 'bench.enter(text,text,jsonb,jsonb)');
+SELECT pgpush.on('join', 'bench.enter(text,text,jsonb,jsonb)', member => false);
 SELECT pgpush.attach('bench.events', room => '{room}',
   event => '{"insert":"e"}', columns => ARRAY['n', 't', 'pad']);

@@ -4,7 +4,9 @@
 // and if it cannot be.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import {
+  copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -35,6 +37,9 @@ for (const from of files('src').filter((name) => name.endsWith('.css'))) {
   mkdirSync(path.dirname(to), { recursive: true });
   copyFileSync(from, to);
   made.add(to);
+  // So that `import 'pgpush/react/style.css'` has a type.
+  writeFileSync(`${to}.d.ts`, 'export {};\n');
+  made.add(`${to}.d.ts`);
 }
 for (const name of files('dist'))
   if (!made.has(path.resolve(name))) rmSync(name);

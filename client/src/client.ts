@@ -3,7 +3,7 @@
 
 import { Connector } from './connector.js';
 import { Emitter } from './emitter.js';
-import { TOO_BIG } from './link.js';
+import { BAD_FRAME, BAD_SHARED, TOO_BIG } from './link.js';
 import { watchPage } from './page.js';
 import { makeRoom } from './room.js';
 import { Directory } from './rooms.js';
@@ -18,13 +18,16 @@ import {
   type Room,
   type SendOptions,
   type Status,
+  type Tools,
 } from './types.js';
 
 /** What the daemon could not do now is asked again after so long or twice. */
 const AGAIN_MS = 500;
 
 /** Said by the client itself; an event of the daemon does not use them. */
-const OWN = new Set(['status', 'welcome', 'error', 'event', 'stale']);
+const OWN = new Set([
+  'status', 'welcome', 'error', 'event', 'stale', 'problem', 'identity', 'frame',
+]);
 
 export class PushClient implements Client {
   status: Status = 'idle';
@@ -40,14 +43,25 @@ export class PushClient implements Client {
   #asked = new Map<number, (reply: Frame) => void>();
   #againTimer: Timer;
   #ended = false;
+  /** There has been a welcome. */
+  #met = false;
   #unwatch: () => void;
 
+  /** Problems that were told, so that the console says each once. */
+  #told = new Set<string>();
+
   constructor(options: Options) {
+    if (options.debug)
+      for (const event of ['status', 'problem', 'frame'])
+        this.#handlers.on(event, (data) =>
+          console.debug('pgpush', event, data.message ?? JSON.stringify(data)));
     const connector = new Connector(options, {
       status: (status) => this.#turn(status),
       hello: (all) => this.#rooms.hello(all),
       frame: (frame) => this.#frame(frame),
       down: (code) => this.#down(code),
+      problem: (code, message) => this.#problem(new PushError(code, message)),
+      stranger: () => this.#identify(null),
       fatal: (code, message) => this.#fatal(new PushError(code, message)),
       poll: () => {
         const rooms = this.#rooms.wanted();
@@ -66,10 +80,10 @@ export class PushClient implements Client {
       ask: (frame, reply) => {
         const ref = ++this.#ref;
         this.#asked.set(ref, reply);
-        connector.send({ ...frame, ref });
+        this.#write({ ...frame, ref });
       },
       again: () => this.#again(),
-    });
+    }, options.regain);
     this.#sends = new Sends(
       options.queue ?? 100,
       options.sendTimeout ?? 30_000,
@@ -89,7 +103,7 @@ export class PushClient implements Client {
     return this.#handlers.on(event, handler);
   }
 
-  send(event: string, data?: unknown, options: SendOptions = {}) {
+  send(event: string, data?: unknown, options: SendOptions = {}): Promise<any> {
     if (this.status === 'closed')
       return Promise.reject(new PushError('closed', 'the client is closed'));
     const answer = this.#sends.add(event, data, options);
@@ -99,6 +113,16 @@ export class PushClient implements Client {
 
   connect(): void {
     if (!this.#ended) this.#connector.start();
+    else
+      this.#handlers.emit(
+        'error', new PushError('closed', 'the client is closed'));
+  }
+
+  reauthenticate(): void {
+    const { status } = this;
+    this.#connector.stop();
+    this.#identify(null);
+    if (!this.#ended && status !== 'idle') this.#connector.start();
   }
 
   disconnect(): void {
@@ -112,7 +136,17 @@ export class PushClient implements Client {
     this.#unwatch();
     this.#connector.stop();
     this.#turn('closed');
+    this.#rooms.close();
     this.#sends.failAll('closed', 'the client is closed');
+  }
+
+  get tools(): Tools {
+    return {
+      watch: (see) => this.#handlers.on('frame', see),
+      rooms: () => this.#rooms.list(),
+      cut: () => this.#connector.cut(),
+      slow: (ms) => this.#connector.slow(ms),
+    };
   }
 
   // --- what the connection says
@@ -123,6 +157,27 @@ export class PushClient implements Client {
     this.#handlers.emit('status', status);
   }
 
+  /** What was another's is not this user's: neither to see nor to send. */
+  #identify(user: string | null): void {
+    const was = this.user;
+    if (was === user) return;
+    this.user = user;
+    if (was !== null) {
+      this.#rooms.startAnew();
+      this.#sends.failAll('forbidden', 'another user');
+    }
+    this.#handlers.emit('identity', user);
+  }
+
+  #problem(err: PushError): void {
+    this.#handlers.emit('problem', err);
+    // Whoever has not come so far yet looks into the console.
+    if (this.#met || this.#told.has(err.code) || err.code === 'unreachable')
+      return;
+    this.#told.add(err.code);
+    console.warn(`pgpush: ${err.message}`);
+  }
+
   #down(code: number): void {
     if (code === TOO_BIG) this.#sends.failLongest();
     clearTimeout(this.#againTimer);
@@ -130,7 +185,7 @@ export class PushClient implements Client {
     this.session = null;
     this.#asked.clear();
     this.#rooms.down();
-    this.#sends.cut();
+    this.#sends.cut(code === BAD_FRAME || code === BAD_SHARED, code === BAD_FRAME);
   }
 
   #fatal(err: PushError): void {
@@ -150,10 +205,16 @@ export class PushClient implements Client {
 
   #flush(): void {
     if (this.#connector.up && this.#againTimer === undefined)
-      this.#sends.flush((frame) => this.#connector.send(frame));
+      this.#sends.flush((frame) => this.#write(frame));
+  }
+
+  #write(frame: Frame): void {
+    this.#handlers.emit('frame', { out: true, frame });
+    this.#connector.send(frame);
   }
 
   #frame(frame: Frame): void {
+    this.#handlers.emit('frame', { out: false, frame });
     switch (frame.type) {
       case 'welcome':
         this.#welcome(frame);
@@ -176,11 +237,8 @@ export class PushClient implements Client {
 
   #welcome(frame: Frame): void {
     const { user, session } = frame;
-    if (this.user !== null && this.user !== user) {
-      this.#rooms.startAnew();
-      this.#sends.failAll('forbidden', 'another user');
-    }
-    this.user = user;
+    this.#met = true;
+    this.#identify(user);
     this.session = session;
     this.#handlers.emit('welcome', frame);
     // A handler may have had enough.
@@ -204,7 +262,11 @@ export class PushClient implements Client {
     if (reply) {
       this.#asked.delete(frame.ref);
       reply(frame);
-    } else if (this.#sends.answered(frame) === 'again') this.#again();
+      return;
+    }
+    const answered = this.#sends.answered(frame);
+    if (answered === 'again') this.#again();
+    else if (answered) this.#flush();
     // A ping's: it says what `at` says.
     else if (frame.ok && frame.room === undefined && frame.id !== undefined)
       this.#rooms.at(frame.id);

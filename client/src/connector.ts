@@ -11,17 +11,24 @@ import {
   beside,
   FORBIDDEN,
   LOST,
+  openLater,
   UNAUTHORIZED,
   type Hello,
   type Link,
+  type LinkEvents,
 } from './link.js';
 import { isOffline } from './page.js';
 import { Poller } from './poll.js';
 import { Pulse } from './pulse.js';
 import { openSocket } from './socket.js';
-import { openStream } from './sse.js';
 import { later, type Timer } from './timer.js';
-import type { Frame, Options, Status, TransportName } from './types.js';
+import {
+  PushError,
+  type Frame,
+  type Options,
+  type Status,
+  type TransportName,
+} from './types.js';
 
 /** From the opening of a link to its welcome. */
 const WELCOME_MS = 10_000;
@@ -31,6 +38,10 @@ const STABLE_MS = 5000;
 const LOYAL_TRIES = 3;
 /** Failed tries after which the application's lists are polled. */
 const POLL_TRIES = 4;
+/** Failed first tries after which somebody should look at the address. */
+const SUSPECT_TRIES = 3;
+/** What getToken may take. */
+const TOKEN_MS = 20_000;
 /** From the fallback the way back is tried after so long, then twice that. */
 const UPGRADE_MS = 30_000;
 const UPGRADE_MAX_MS = 600_000;
@@ -43,6 +54,10 @@ export interface ConnectorEvents {
   frame(frame: Frame): void;
   /** The link is gone, and what was asked on it is not answered any more. */
   down(code: number): void;
+  /** Something is wrong that may become right, or be a mistake. */
+  problem(code: string, message: string): void;
+  /** The token of this connection was replaced by another user's. */
+  stranger(): void;
   /** Coming back makes no sense. */
   fatal(code: string, message: string): void;
   /** There has been no link for a while: the lists are to be fetched. */
@@ -68,6 +83,8 @@ export class Connector {
   #told = false;
   /** The last token was refused. */
   #refused = false;
+  #token = '';
+  #slow = 0;
   #worked: TransportName | null = null;
   #better: Link | null = null;
   #betterTimer: Timer;
@@ -81,7 +98,7 @@ export class Connector {
     this.#transports = (options.transports ?? ['websocket', 'sse']).filter(
       (name) => name === 'sse' || (options.WebSocket ?? globalThis.WebSocket),
     );
-    beside(options.url, '', 'ws'); // a bad address throws here and now
+    checkOptions(options);
     this.#pulse = new Pulse(
       () => this.send({ type: 'ping' }),
       () => this.#lost(LOST, ''),
@@ -100,7 +117,11 @@ export class Connector {
   }
 
   start(): void {
-    if (this.#active) return;
+    if (this.#active) {
+      // Somebody else may have logged in meanwhile.
+      if (this.up) this.#refresh().catch(() => {});
+      return;
+    }
     this.#active = true;
     this.#refused = false;
     this.#failures = this.#waits = 0;
@@ -118,6 +139,14 @@ export class Connector {
 
   send(frame: Frame): void {
     this.#link?.send(frame);
+  }
+
+  cut(): void {
+    if (this.#link) this.#lost(LOST, '');
+  }
+
+  slow(ms: number): void {
+    this.#slow = ms;
   }
 
   /** Somebody looks at the page, or the network is back. */
@@ -146,10 +175,12 @@ export class Connector {
     const mine = ++this.#tries;
     let token: string | null;
     try {
-      token = await this.#options.getToken();
-    } catch {
+      token = await this.#ask();
+    } catch (err) {
       // Its server may be away as well; this is no failure of a transport.
-      if (mine === this.#tries) this.#wait();
+      if (mine !== this.#tries) return;
+      if (err instanceof PushError) this.#fatal(err.code, err.message);
+      else this.#wait();
       return;
     }
     if (mine !== this.#tries) return;
@@ -159,12 +190,36 @@ export class Connector {
     }
     try {
       this.#link = this.#open(this.#choose(), token);
-    } catch {
+    } catch (err) {
       // A page under https may not open ws:, for example.
+      this.#on.problem('address', (err as Error).message);
       this.#lost(LOST, '');
       return;
     }
     this.#deadline = later(WELCOME_MS, () => this.#lost(LOST, ''));
+  }
+
+  /** Throws a PushError if what getToken gives is no token. */
+  async #ask(): Promise<string | null> {
+    const { getToken, tokenTimeout = TOKEN_MS } = this.#options;
+    let token: unknown;
+    try {
+      const given = getToken();
+      token =
+        typeof given === 'object' && given !== null
+          ? await inTime(given, tokenTimeout)
+          : given;
+    } catch (err) {
+      this.#on.problem('token', `getToken: ${(err as Error)?.message ?? err}`);
+      throw err;
+    }
+    if (token === null) return null;
+    if (typeof token !== 'string' || token === '')
+      throw new PushError(
+        'unauthorized',
+        `getToken gave ${token === '' ? "''" : typeof token}, not a token`,
+      );
+    return (this.#token = token);
   }
 
   #choose(): TransportName {
@@ -178,16 +233,30 @@ export class Connector {
     const { url } = this.#options;
     const hello = { token, ...this.#on.hello(name === 'sse') };
     const on = {
-      frame: (frame: Frame) => this.#frame(link, frame),
+      frame: (frame: Frame) => {
+        if (this.#slow === 0) this.#frame(link, frame);
+        else setTimeout(() => this.#frame(link, frame), this.#slow);
+      },
       heard: () => {
         if (link === this.#link) this.#pulse.heard();
       },
       end: (code: number, reason: string) => this.#end(link, code, reason),
     };
-    const link: Link =
+    const { share = name === 'sse' } = this.#options;
+    const open = (hello: Hello, on: LinkEvents): Link =>
       name === 'sse'
-        ? openStream(this.#options.fetch ?? fetch, url, hello, on)
+        ? openLater(name, async () => {
+            const { openStream } = await import('./sse.js');
+            return openStream(this.#options.fetch ?? fetch, url, hello, on);
+          }, on)
         : openSocket(this.#options.WebSocket ?? WebSocket, url, hello, on);
+    const link: Link =
+      share && globalThis.document && globalThis.navigator.locks
+        ? openLater(name, async () => {
+            const { openShared } = await import('./share.js');
+            return openShared(name, url, hello, on, open);
+          }, on)
+        : open(hello, on);
     return link;
   }
 
@@ -251,15 +320,22 @@ export class Connector {
     clearTimeout(this.#refreshTimer);
     this.#refreshTimer = later(seconds * 500, async () => {
       try {
-        const token = await this.#options.getToken();
-        if (link === this.#link && token !== null)
-          link.send({ type: 'auth', token });
+        await this.#refresh();
       } catch {
         // The last resort is to be cut off with the old one.
         if (link === this.#link && seconds > 2)
           this.#planRefresh(link, seconds / 2);
       }
     });
+  }
+
+  /** A fresh token for this link; nobody is logged in any more without one. */
+  async #refresh(): Promise<void> {
+    const link = this.#link;
+    const token = await this.#ask();
+    if (link === null || link !== this.#link) return;
+    if (token === null) this.#fatal('unauthorized', 'no token');
+    else link.send({ type: 'auth', token });
   }
 
   #end(link: Link, code: number, reason: string): void {
@@ -271,23 +347,53 @@ export class Connector {
     const wasUp = this.up;
     if (wasUp && Date.now() - this.#since >= STABLE_MS) this.#waits = 0;
     this.#drop(code);
-    if (code === FORBIDDEN) {
+    if (code === FORBIDDEN && wasUp && reason === 'another user') {
+      this.#on.stranger();
+      void this.#dial();
+    } else if (code === FORBIDDEN) {
       this.#fatal('forbidden', reason);
-    } else if (code === UNAUTHORIZED) {
-      if (this.#refused) {
-        this.#fatal('unauthorized', reason);
-        return;
-      }
+    } else if (code === UNAUTHORIZED && !this.#refused) {
       this.#refused = true;
       void this.#dial();
+    } else if (code === UNAUTHORIZED) {
+      void this.#judge(reason);
     } else {
+
       const told = /^retry=(\d+)$/.exec(reason);
       this.#told = told !== null;
       if (!wasUp) this.#failures++;
+      if (!this.#worked) this.#suspect(reason);
       // Never let in yet: the other transport is tried at once.
       const next = !this.#worked && this.#failures % this.#transports.length;
       this.#wait(told ? Number(told[1]) : next ? 0 : undefined);
     }
+  }
+
+  /** Refused twice: for good, or only because of a clock. */
+  async #judge(reason: string): Promise<void> {
+    const mine = this.#tries;
+    const { isYoung } = await import('./young.js');
+    if (mine !== this.#tries) return;
+    if (!isYoung(this.#token)) {
+      this.#fatal('unauthorized', reason);
+      return;
+    }
+    this.#on.problem(
+      'unauthorized',
+      'the token is not valid yet: clocks differ',
+    );
+    this.#wait();
+  }
+
+  /** It has never worked: is it the address? A WebSocket says nothing. */
+  #suspect(reason: string): void {
+    const { url } = this.#options;
+    const isAnswer = / answered /.test(reason);
+    if (isAnswer || this.#failures === SUSPECT_TRIES)
+      this.#on.problem(
+        isAnswer ? 'address' : 'unreachable',
+        `${isAnswer ? reason : `no answer from ${url}`}: is url that of pgpushd's /ws?`,
+      );
   }
 
   #drop(code: number): void {
@@ -317,7 +423,7 @@ export class Connector {
     this.#betterTimer = later(this.#betterMs, async () => {
       this.#betterMs = Math.min(2 * this.#betterMs, UPGRADE_MAX_MS);
       try {
-        const token = await this.#options.getToken();
+        const token = await this.#ask();
         if (link !== this.#link || token === null) return;
         this.#better = this.#open(this.#transports[0]!, token);
         this.#betterTimer = later(WELCOME_MS, () => this.#noBetter());
@@ -333,4 +439,27 @@ export class Connector {
     this.#better = null;
     if (this.#link) this.#planBetter(this.#link);
   }
+}
+
+/** Mistakes of those who call connect() are theirs to see, here and now. */
+function checkOptions({ url, getToken }: Options): void {
+  if (typeof getToken !== 'function')
+    throw new TypeError('connect() needs a function getToken');
+  try {
+    if (!url) throw new TypeError();
+    beside(url, '', 'ws');
+  } catch {
+    throw new TypeError(
+      `url is ${url}: not ws://, wss://, http://, https:// or a path`,
+    );
+  }
+}
+
+/** A promise that never settles is found by this. */
+function inTime<T>(promise: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = new Error(`has not settled in ${ms} ms`);
+    const timer = setTimeout(() => reject(late), ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }

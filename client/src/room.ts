@@ -5,7 +5,14 @@
 
 import { Emitter } from './emitter.js';
 import type { Position } from './positions.js';
-import type { Handler, JoinOptions, Room, RoomState } from './types.js';
+import type { Timer } from './timer.js';
+import {
+  PushError,
+  type Handler,
+  type JoinOptions,
+  type Room,
+  type RoomState,
+} from './types.js';
 
 /** Names that are the room's own; an event of the log does not use them. */
 const OWN = new Set(['joined', 'left', 'reset', 'error']);
@@ -16,6 +23,16 @@ export interface Asked {
   /** How far we had come; null: we begin anew. */
   from: Position | null;
   door: JoinOptions | null;
+  /** Nobody is told if it is refused: it was so before. */
+  quiet?: boolean;
+}
+
+/** What a handle has done; it wants the room if it is among the claims. */
+interface Claim {
+  joins: number;
+  handlers: number;
+  /** It has never joined: its handlers alone keep us in. */
+  listens: boolean;
 }
 
 export class Subscription {
@@ -30,19 +47,21 @@ export class Subscription {
   /** The daemon put us there: greeted with it, or by a handler. */
   given = false;
   greeted = false;
-  joins = 0;
+  /** Of the handles, those that want it, and how often. */
+  readonly claims = new Set<Claim>();
   door: JoinOptions | null = null;
   /** Nobody is let in but by the door. */
   shut = false;
-  /** Nobody has called join(): handlers alone keep us in. */
-  byHandlers = true;
   /** Put out by the daemon: not to be entered again before the next join(). */
   barred = false;
+  /** Asked for again by itself, and how often it was. */
+  regain: Timer;
+  refusals = 0;
 
   constructor(readonly name: string) {}
 
   get wanted(): boolean {
-    return this.joins > 0 || (this.byHandlers && !this.handlers.empty);
+    return this.claims.size > 0;
   }
 
   emit(event: string, data: unknown): void {
@@ -65,7 +84,26 @@ export interface Rooms {
   settle(s: Subscription): void;
 }
 
+/** As the daemon has it: text of 1 to 200 bytes without control characters. */
+export function checkName(name: unknown): asserts name is string {
+  const isGood =
+    typeof name === 'string' &&
+    /^[^\0-\x1f\x7f\p{Cs}]+$/u.test(name) &&
+    new TextEncoder().encode(name).length <= 200;
+  if (!isGood)
+    throw new PushError('bad_request', `no room: ${name}`);
+}
+
 export function makeRoom(name: string, rooms: Rooms): Room {
+  checkName(name);
+  const claim: Claim = { joins: 0, handlers: 0, listens: true };
+  const settle = (s: Subscription): void => {
+    const { joins, handlers, listens } = claim;
+    if (joins > 0 || (listens && handlers > 0)) s.claims.add(claim);
+    else s.claims.delete(claim);
+    if (joins + handlers === 0) claim.listens = true;
+    rooms.settle(s);
+  };
   const room: Room = {
     name,
     get state() {
@@ -74,26 +112,31 @@ export function makeRoom(name: string, rooms: Rooms): Room {
     on(event: string, handler: Handler) {
       const s = rooms.find(name);
       const off = s.handlers.on(event, handler);
-      rooms.settle(s);
+      let isOn = true;
+      claim.handlers++;
+      settle(s);
       return () => {
         off();
-        rooms.settle(s);
+        if (isOn) claim.handlers--;
+        isOn = false;
+        settle(s);
       };
     },
     join(options: JoinOptions = {}) {
       const s = rooms.find(name);
-      s.joins++;
-      s.byHandlers = s.barred = false;
+      claim.joins++;
+      s.refusals = 0;
+      claim.listens = s.barred = false;
       if (s.state !== 'joined') s.state = 'joining';
       if (options.event !== undefined) s.door = options;
-      rooms.settle(s);
+      settle(s);
       return room;
     },
     leave() {
       const s = rooms.find(name);
-      if (s.joins > 0) s.joins--;
-      s.byHandlers = false;
-      rooms.settle(s);
+      if (claim.joins > 0) claim.joins--;
+      claim.listens = false;
+      settle(s);
     },
   };
   return room;

@@ -11,7 +11,8 @@
 
 import { Seen, type Position } from './positions.js';
 import { Subscription, type Asked, type Rooms } from './room.js';
-import { PushError, type Frame } from './types.js';
+import { later } from './timer.js';
+import { PushError, type Frame, type RoomState } from './types.js';
 
 /** How rooms talk to the daemon; only while the link is up. */
 export interface Wire {
@@ -23,6 +24,10 @@ export interface Wire {
   again(): void;
 }
 
+/** May be refused for good, or only until somebody is made a member. */
+const REGAIN_MS = 5000;
+const REGAIN_MAX_MS = 300_000;
+
 export class Directory implements Rooms {
   #rooms = new Map<string, Subscription>();
   #unsettled = new Set<Subscription>();
@@ -30,8 +35,12 @@ export class Directory implements Rooms {
   #epoch = '';
   /** By the last hello(). */
   #requested = new Set<string>();
+  #closed = false;
 
-  constructor(readonly wire: Wire) {}
+  constructor(
+    readonly wire: Wire,
+    readonly regain: { base?: number; cap?: number } = {},
+  ) {}
 
   // --- what the application wants
 
@@ -61,31 +70,51 @@ export class Directory implements Rooms {
     });
   }
 
+  list(): { name: string; state: RoomState; id: number | null }[] {
+    return [...this.#rooms.values()].map(({ name, state, position }) => ({
+      name, state, id: position?.id ?? null,
+    }));
+  }
+
   /** The names of the rooms that the application wants. */
   wanted(): string[] {
     return [...this.#rooms.values()].filter((s) => s.wanted).map((s) => s.name);
   }
 
+  /** The client has ended: nobody is let in any more. */
+  close(): void {
+    this.#closed = true;
+  }
+
   #want(s: Subscription): void {
     if (s.barred) return;
+    if (this.#closed) {
+      this.#fail(s, 'closed', 'the client is closed');
+      return;
+    }
     if (s.live) {
       // The daemon had put us there before it was wanted here.
       if (s.state !== 'joined') this.#joined(s, s.position?.id ?? 0, false);
       return;
     }
     s.state = 'joining';
-    if (!s.asked && this.wire.up) this.#enter([s]);
+    if (s.asked) s.asked.quiet = false;
+    else if (this.wire.up) this.#enter([s]);
   }
 
   #unwant(s: Subscription): void {
+    const wasIn = s.state === 'joined';
     s.state = 'left';
     s.door = null;
     s.barred = false;
+    clearTimeout(s.regain);
     if (!s.given) {
       s.position = null;
       if (s.asked) s.asked.from = null;
       else if (s.live) this.#leave(s);
     }
+    // Who has only listened on, after a leave of its own, may not know.
+    if (wasIn) s.emit('left', { reason: 'left' });
     this.#forget(s);
   }
 
@@ -115,11 +144,12 @@ export class Directory implements Rooms {
   // --- entering
 
   /** Joins first: the daemon does a send after the joins before it. */
-  #enter(some: Subscription[]): void {
+  #enter(some: Subscription[], quiet = false): void {
     for (const s of some) {
       const { position: from, door } = s;
-      s.asked = { leave: false, from, door };
-      if (s.wanted) s.state = 'joining';
+      s.asked = { leave: false, from, door, quiet };
+      clearTimeout(s.regain);
+      if (s.wanted && !quiet) s.state = 'joining';
       // A door would begin at the present; a position goes on from there.
       if (from || !door) this.#join(s, s.asked);
     }
@@ -161,6 +191,8 @@ export class Directory implements Rooms {
       from !== null && !told && (from.epoch !== this.#epoch || from.id < id);
     s.asked = null;
     s.live = true;
+    s.barred = false;
+    s.refusals = 0;
     // An event on a stream may have overtaken the reply of a POST.
     const { position } = s;
     if (
@@ -180,8 +212,12 @@ export class Directory implements Rooms {
   }
 
   #refused(s: Subscription, { error }: Frame): void {
-    const { door } = s.asked!;
+    const { door, quiet } = s.asked!;
     s.asked = null;
+    if (quiet) {
+      this.#plan(s);
+      return;
+    }
     if (s.wanted && s.door && s.door !== door) {
       // Another way in has been shown meanwhile.
       this.#want(s);
@@ -194,9 +230,26 @@ export class Directory implements Rooms {
     }
     s.given = s.greeted = false;
     this.#out(s);
-    if (!s.wanted) return;
+    if (s.wanted) this.#fail(s, error.code, error.message);
+    if (error.code === 'forbidden') this.#plan(s);
+  }
+
+  /** Access that was refused or lost may be granted again; nobody tells us. */
+  #plan(s: Subscription): void {
+    if (!s.wanted || this.#closed) return;
+    const { base = REGAIN_MS, cap = REGAIN_MAX_MS } = this.regain;
+    const most = Math.min(cap, base * 2 ** s.refusals++);
+    clearTimeout(s.regain);
+    s.regain = later(most * (0.5 + Math.random() / 2), () => {
+      if (!s.wanted || s.live || s.asked) return;
+      if (this.wire.up) this.#enter([s], true);
+      else this.#plan(s);
+    });
+  }
+
+  #fail(s: Subscription, code: string, message: string): void {
     s.state = 'error';
-    s.emit('error', new PushError(error.code, error.message));
+    s.emit('error', new PushError(code, message));
   }
 
   // --- the connection
@@ -257,6 +310,7 @@ export class Directory implements Rooms {
   down(): void {
     for (const s of this.#rooms.values()) {
       s.live = false;
+      if (s.asked?.quiet) this.#plan(s);
       s.asked = null;
       if (s.state === 'joined') s.state = 'joining';
       this.#forget(s);
@@ -315,6 +369,7 @@ export class Directory implements Rooms {
     // After a kick all of them may come back, if the connection may.
     s.barred = reason !== 'kicked';
     s.emit('left', { reason });
+    if (reason === 'revoked') this.#plan(s);
   }
 
   reset({ room, id, epoch }: Frame): void {

@@ -2,6 +2,10 @@
 // The sends that have no answer yet, in the order of the calls. One with a key
 // outlives its connection: it is written again on the next one, and the key
 // makes the daemon run it once. One without a key is written once at most.
+//
+// A link that ends because of a frame that the daemon cannot read does not say
+// which one. So those that had no answer then are suspects: they are written
+// one by one, and the one with which a link ends again is given up.
 
 import { later, type Timer } from './timer.js';
 import { PushError, type Frame, type SendOptions } from './types.js';
@@ -9,6 +13,7 @@ import { PushError, type Frame, type SendOptions } from './types.js';
 interface Entry {
   frame: Frame;
   written: boolean;
+  suspect: boolean;
   timer: Timer;
   resolve: (data: unknown) => void;
   reject: (err: PushError) => void;
@@ -17,7 +22,7 @@ interface Entry {
 let made = 0;
 
 /** randomUUID is missing on plain http:// pages and in node 18. */
-const makeKey = (): string =>
+export const makeKey = (): string =>
   globalThis.crypto?.randomUUID?.() ??
   [Date.now(), ++made, Math.random(), Math.random()]
     .map((n) => n.toString(36))
@@ -54,13 +59,18 @@ export class Sends {
       const timer = later(this.timeout, () =>
         this.#fail(ref, 'timeout', 'no answer in time'),
       );
-      this.#entries.set(ref, { frame, written: false, timer, resolve, reject });
+      this.#entries.set(ref, {
+        frame, written: false, suspect: false, timer, resolve, reject,
+      });
     });
   }
 
-  /** Write what was not written yet. */
+  /** Write what was not written yet: of suspects one, and nothing beside. */
   flush(write: (frame: Frame) => void): void {
-    for (const entry of [...this.#entries.values()]) {
+    const all = [...this.#entries.values()];
+    const suspect = all.find((entry) => entry.suspect);
+    if (suspect?.written) return;
+    for (const entry of suspect ? [suspect] : all) {
       if (entry.written) continue;
       entry.written = true;
       write(entry.frame);
@@ -88,10 +98,15 @@ export class Sends {
   }
 
   /** The connection is gone: what can be repeated waits for the next. */
-  cut(): void {
-    for (const [ref, entry] of [...this.#entries]) {
-      if (!entry.written) continue;
-      if (entry.frame.key) entry.written = false;
+  cut(isBad = false, isOurs = isBad): void {
+    const written = [...this.#entries].filter(([, entry]) => entry.written);
+    for (const [ref, entry] of written) {
+      if (isOurs && written.length === 1)
+        this.#fail(ref, 'bad_request', 'the daemon could not read it');
+      else if (entry.frame.key) {
+        entry.written = false;
+        entry.suspect ||= isBad;
+      }
       else this.#fail(ref, 'lost', 'cut off before the answer');
     }
   }

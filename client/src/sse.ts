@@ -8,18 +8,15 @@
 // none, and each is joined by a POST, from the present. A POST that fails ends the
 // link; what had no answer is repeated on the next one.
 
-import {
-  beside,
-  FORBIDDEN,
-  LOST,
-  UNAUTHORIZED,
-  type Hello,
-  type Link,
-  type LinkEvents,
-} from './link.js';
+import type { Hello, Link, LinkEvents } from './link.js';
 import type { Frame } from './types.js';
 
+// Said once more: this file is fetched when it is needed, and what it has in
+// common with others would be a file of its own.
+const LOST = 1006;
 const RESTART = 1012;
+const UNAUTHORIZED = 4401;
+const FORBIDDEN = 4403;
 
 export function openStream(
   fetchIt: typeof fetch,
@@ -33,6 +30,11 @@ export function openStream(
   let retry: string | undefined;
   let open = true;
 
+  const beside = (path: string): string => {
+    const full = new URL(path, new URL(url, globalThis.location?.href));
+    full.protocol = full.protocol.replace(/^ws/, 'http');
+    return full.href;
+  };
   const end = (code: number, reason = ''): void => {
     if (!open) return;
     close();
@@ -60,7 +62,7 @@ export function openStream(
   };
 
   const read = async (): Promise<void> => {
-    const address = new URL(beside(url, 'events', 'http'));
+    const address = new URL(beside('events'));
     if (since !== undefined) {
       address.searchParams.set('since', String(since));
       address.searchParams.set('epoch', epoch ?? '');
@@ -92,7 +94,7 @@ export function openStream(
 
   const post = async (frame: Frame): Promise<void> => {
     if (!open) return;
-    const response = await request(beside(url, 'send', 'http'), {
+    const response = await request(beside('send'), {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ ...frame, session }),
@@ -143,7 +145,11 @@ async function refused(
   if (response.status === 401) end(UNAUTHORIZED, reason);
   // Without our kind of error it is a proxy's.
   else if (response.status === 403 && error) end(FORBIDDEN, reason);
-  else end(LOST, reason);
+  // A page that is none of the daemon's; it is away if the status is 5xx.
+  else if (error || response.status >= 500) end(LOST, reason);
+  else
+    end(LOST, `${response.url} answered ${response.status} ${
+      response.headers.get('Content-Type') ?? ''}`);
 }
 
 /** Feed it text, cut anywhere; it calls back for each frame. */

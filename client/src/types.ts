@@ -25,11 +25,21 @@ export interface Options {
   /**
    * Asked before every connection, and when the token is about to expire.
    * null: nobody is logged in; the client stops with an "error". If it
-   * rejects, it is asked again later.
+   * rejects, or does not settle within `tokenTimeout`, it is asked again
+   * later, and a "problem" says so.
    */
   getToken: () => string | null | Promise<string | null>;
+  /** ms that getToken may take, 20000 by default. */
+  tokenTimeout?: number;
+  /** Writes down in the console what happens. */
+  debug?: boolean;
   /** The n-th wait is random between 0 and min(cap, base * 2^n) ms. */
   backoff?: { base?: number; cap?: number };
+  /**
+   * A room that we may not enter, or not any more, is asked for again after
+   * so many ms, and then less and less often: 5000 and 300000 by default.
+   */
+  regain?: { base?: number; cap?: number };
   /** ms of silence after which the link is tried; the daemon's by default. */
   pingInterval?: number;
   /** Sends that may wait for a connection, 100 by default. */
@@ -38,6 +48,12 @@ export interface Options {
   sendTimeout?: number;
   /** In the order in which they are tried; both by default. */
   transports?: TransportName[];
+  /**
+   * One connection for all tabs of this origin and user. By default only of
+   * streams, of which a browser has no more than six without HTTP/2. Of events
+   * that exclude the sender all tabs are excluded, then.
+   */
+  share?: boolean;
   /**
    * When nothing connects: `stale` is told now and then, and what these rooms
    * show may be fetched here.
@@ -50,6 +66,15 @@ export interface Options {
   WebSocket?: typeof WebSocket;
   fetch?: typeof fetch;
 }
+
+/**
+ * What an application says of its events, by name: their data. Written by hand
+ * or printed from the database; without it every name and all data will do.
+ */
+export type AnyEvents = Record<string, any>;
+
+/** What it says of its sends, by name: what goes there and what is answered. */
+export type AnySends = Record<string, { data?: any; reply?: any }>;
 
 /** Where an event comes from. Without an id it is ephemeral. */
 export interface Meta {
@@ -94,43 +119,102 @@ export interface JoinOptions {
   data?: unknown;
 }
 
-export interface Room {
+/** What a room says of itself. */
+export interface RoomEvents {
+  joined: { id: number; resumed: boolean };
+  left: { reason: 'revoked' | 'deleted' | 'kicked' | 'left' };
+  reset: { id: number; epoch: string };
+  error: PushError;
+}
+
+/** What may stand for data: nothing, if that is what it is. */
+type Given<T> = undefined extends T ? [data?: T] : [data: T];
+
+export interface Room<Events extends object = AnyEvents> {
   readonly name: string;
   readonly state: RoomState;
   /**
+   * Handles are counted one by one: each keeps the room for as long as it has
+   * joined it, or has only listened to it.
+   *
    * "*" hears every event. The room's own are "joined" {id, resumed}, "left"
    * {reason}, "reset" {id, epoch} and "error" {code, message}. A room that
    * nobody has joined is joined for as long as it has handlers.
    */
-  on(event: string, handler: Handler): () => void;
-  join(options?: JoinOptions): Room;
+  on<K extends keyof RoomEvents>(
+    event: K,
+    handler: Handler<RoomEvents[K]>,
+  ): () => void;
+  on(event: '*', handler: Handler): () => void;
+  on<K extends keyof Events & string>(
+    event: K,
+    handler: Handler<Events[K]>,
+  ): () => void;
+  join(options?: JoinOptions): Room<Events>;
   leave(): void;
 }
 
-export interface Client {
+export interface Client<
+  Events extends object = AnyEvents,
+  Sends extends object = AnySends,
+> {
   readonly status: Status;
   readonly user: string | null;
   readonly session: string | null;
-  room(name: string): Room;
+  room(name: string): Room<Events>;
   /** Resolves to the handler's answer; rejects with a PushError. */
-  send(event: string, data?: unknown, options?: SendOptions): Promise<unknown>;
+  send<K extends keyof Sends & string>(
+    event: K,
+    ...rest: [
+      ...Given<Sends[K] extends { data: infer D } ? D : any>,
+      options?: SendOptions,
+    ]
+  ): Promise<Sends[K] extends { reply: infer R } ? R : unknown>;
   on(event: 'status', handler: Handler<Status>): () => void;
   on(event: 'welcome', handler: Handler<Welcome>): () => void;
+  /** The client has stopped; connect() begins again. */
   on(event: 'error', handler: Handler<PushError>): () => void;
+  /** Something is wrong, and is tried again: its message names the mistake. */
+  on(event: 'problem', handler: Handler<PushError>): () => void;
+  /** Who the user is has changed; null: nobody, until the next welcome. */
+  on(event: 'identity', handler: Handler<string | null>): () => void;
   on(event: 'event', handler: Handler<Inspected>): () => void;
   /** Nothing comes by itself: fetch what is shown. With the rooms' names. */
   on(event: 'stale', handler: Handler<string[]>): () => void;
   /** An event by its name, in whatever room or in none. */
-  on(event: string, handler: Handler): () => void;
+  on<K extends keyof Events & string>(
+    event: K,
+    handler: Handler<Events[K]>,
+  ): () => void;
+  /** On a live client: the token is asked for, and who it is noticed. */
   connect(): void;
+  /**
+   * Somebody else logs in, or out. What was the user's before is gone at once:
+   * the connection, what waits to be sent, what was known of the rooms. Then
+   * the token is asked for anew.
+   */
+  reauthenticate(): void;
   /** Rooms, positions and sends that wait are kept for connect(). */
   disconnect(): void;
   /** The end. */
   close(): void;
+  /** For developers. */
+  readonly tools: Tools;
+}
+
+export interface Tools {
+  /** Every frame; out: from here to the daemon. A token is left out. */
+  watch(see: (seen: { out: boolean; frame: Frame }) => void): () => void;
+  rooms(): { name: string; state: RoomState; id: number | null }[];
+  /** As if the network had cut the connection. */
+  cut(): void;
+  /** What comes comes so many ms later. */
+  slow(ms: number): void;
 }
 
 /** code is one of the daemon's words or of a handler's, or of our own:
- * timeout, too_many, lost (sent without a key, then cut), closed. */
+ * timeout, too_many, lost (sent without a key, then cut), closed,
+ * and of problems token, address, unreachable. */
 export class PushError extends Error {
   readonly code: string;
 

@@ -3,7 +3,7 @@
 // addresses, and that they say when they are in the room.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -154,10 +154,15 @@ test('the page of the README works when it is served as it is', async () => {
   }
 });
 
+/** All blocks of a language: [what is said beside it, its text]. */
+const blocks = (language) =>
+  [...readFileSync(here('../README.md'), 'utf8').matchAll(
+    new RegExp(`\`\`\`${language}(?: (\\S+))?\\n([^]*?)\`\`\``, 'g'),
+  )].map(([, name, text]) => [name, text]);
+
 test('the examples for React name what there is', async () => {
-  const readme = readFileSync(here('../README.md'), 'utf8');
-  const examples = [...readme.matchAll(/```jsx\n([^]*?)```/g)];
-  assert.ok(examples.length > 1);
+  const examples = blocks('jsx');
+  assert.ok(examples.length >= 6);
   for (const [, contents] of examples)
     await build({
       stdin: { contents, loader: 'jsx', resolveDir: here('..') },
@@ -169,7 +174,119 @@ test('the examples for React name what there is', async () => {
       external: ['react', 'react/jsx-runtime'],
       alias: {
         'pgpush/react/style.css': here('../dist/react/style.css'),
+        'pgpush/market/style.css': here('../dist/market/style.css'),
+        'pgpush/devtools/style.css': here('../dist/devtools/style.css'),
+        'pgpush/market': here('../dist/market/index.js'),
+        'pgpush/devtools': here('../dist/devtools/index.js'),
+        'pgpush/query': here('../dist/query/index.js'),
         'pgpush/react': here('../dist/react/index.js'),
       },
-    });
+      logLevel: 'error',
+    }).then(({ warnings }) => assert.deepEqual(warnings, []));
+});
+
+test('the types of the README hold, and refuse what is wrong', () => {
+  const [[, code]] = blocks('ts');
+  writeFileSync(path.join(folder, 'example.ts'), code);
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [
+      here('../node_modules/typescript/bin/tsc'), '--noEmit', '--strict',
+      '--target', 'ES2022', '--module', 'NodeNext', '--lib', 'ES2022,DOM',
+      path.join(folder, 'example.ts'),
+    ],
+    { encoding: 'utf8' },
+  );
+  assert.equal(status, 0, stdout);
+});
+
+test('the list without React is up to date', async () => {
+  const [, code] = blocks('js').find(([, text]) => text.includes('pgpush/live'));
+  writeFileSync(path.join(folder, 'notes.mjs'), code);
+  const { watchNotes } = await import(path.join(folder, 'notes.mjs'));
+  const app = await makeWorld();
+  let rows = [];
+  const stop = watchNotes(
+    app.client('ann'), async () => [{ id: 1, text: 'old' }], (now) => (rows = now));
+  await until(() => rows.length === 1);
+  await app.emit('open:notes', 'note', { id: 2, text: 'new' });
+  await until(() => rows.length === 2);
+  stop();
+});
+
+test('the SQL of the README does what it says', async () => {
+  const app = await makeWorld();
+  const [[, text]] = blocks('sql');
+  await app.sql(`${text.replaceAll('%', '%%')}; SELECT 1`);
+  const write = (author, body) =>
+    app.sql(
+      'INSERT INTO help.messages (ticket, author, body) VALUES (%s, %s, %s) RETURNING 1',
+      '7', author, body);
+  await write('ann', 'one');
+  await write('bob', 'two');
+  const [ann, bob, eve] = ['ann', 'bob', 'eve'].map((user) => app.client(user));
+  const rooms = [ann, bob].map((client) => client.room('ticket:7').join());
+  const refused = eve.room('ticket:7').join();
+  await until(() => rooms.every((room) => room.state === 'joined'));
+  await until(() => refused.state === 'error');
+  const heard = [];
+  rooms[1].on('message', ({ body }) => heard.push(body));
+  rooms[1].on('typing', ({ userId, isTyping }) => heard.push(`${userId} ${isTyping}`));
+  await ann.send('typing', { isTyping: true }, { room: 'ticket:7', key: false });
+  await until(() => heard.length === 1);
+  await write('ann', 'three');
+  await until(() => heard.length === 2);
+  assert.deepEqual(heard, ['ann true', 'three']);
+});
+
+test('the proxies of Vite and Next pass on all three paths', async () => {
+  const configs = {};
+  for (const [name, code] of blocks('js')) {
+    if (!name) continue;
+    const file = path.join(folder, name.replace('.js', '.mjs'));
+    writeFileSync(file, code);
+    configs[name] = (await import(file)).default;
+  }
+  const paths = ['/ws', '/events', '/send'];
+  const { proxy } = configs['vite.config.js'].server;
+  assert.deepEqual(Object.keys(proxy), paths);
+  assert.equal(proxy['/ws'].ws, true);
+  const rewrites = await configs['next.config.js'].rewrites();
+  assert.deepEqual(rewrites.map((r) => r.source), paths);
+});
+
+test('React’s hooks and chats render on a server, and nothing connects', async () => {
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `
+        import { renderToString } from 'react-dom/server';
+        import { OrderChat, PushProvider, useLive, useStatus } from 'pgpush/market';
+        const Rows = () => {
+          const { rows } = useLive('open:x', { load: async () => [], key: String, on: {} });
+          return useStatus() + rows.length;
+        };
+        const options = { url: 'ws://127.0.0.1:1/ws', getToken: () => { throw 0; } };
+        console.log(renderToString(
+          <PushProvider options={options}>
+            <Rows /><OrderChat orderId="1" me="2" people={[]} api={{}} />
+          </PushProvider>));`,
+      loader: 'jsx',
+      resolveDir: here('..'),
+    },
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'cjs',
+    jsx: 'automatic',
+    alias: { 'pgpush/market': here('../dist/market/index.js') },
+    logLevel: 'error',
+  });
+  const file = path.join(folder, 'server.cjs');
+  writeFileSync(file, outputFiles[0].contents);
+  const { status, stdout, stderr } = spawnSync(process.execPath, [file], {
+    encoding: 'utf8', timeout: 30_000,
+  });
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /connecting.*0.*pgpush-chat/s);
+  assert.equal(stderr, '');
 });

@@ -217,11 +217,3 @@ test('another user begins anew, and nothing is sent in his name', async () => {
   const calls = await w.sql("SELECT 1 FROM app.calls WHERE event = 'echo'");
   assert.deepEqual(calls, []);
 });
-
-test('a token in time for another user is no refresh', async () => {
-  let asked = 0;
-  const client = w.client('', {
-    getToken: () => w.token(++asked === 1 ? 'first' : 'second', 8),
-  });
-  assert.equal((await errorOf(client)).message, 'another user');
-});

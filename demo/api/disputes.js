@@ -3,7 +3,7 @@
 import { Router } from 'express';
 import { storedAttachments } from './attachments.js';
 import { badRequest, conflict, forbidden, notFound } from './errors.js';
-import { body, oneOf, pathId, text } from './input.js';
+import { body, oneOf, pageOf, pathId, text } from './input.js';
 import { notify } from './notifications.js';
 import { isParty, orderFor } from './orders.js';
 import { reactionsOf, transaction } from './db.js';
@@ -158,9 +158,11 @@ export function disputeRoutes({ db, uploads }) {
     const dispute = await disputeFor(db, req.user, req.params.id);
     const { rows } = await db.query(
       `SELECT * FROM (${SELECT_MESSAGE} WHERE m.dispute_id = $1
-                       ORDER BY m.created_at DESC, m.id DESC LIMIT 500) t
+           AND ($2::uuid IS NULL OR (m.created_at, m.id) <
+                (SELECT b.created_at, b.id FROM dispute_messages b WHERE b.id = $2))
+                       ORDER BY m.created_at DESC, m.id DESC LIMIT $3) t
         ORDER BY created_at, id`,
-      [dispute.id],
+      [dispute.id, ...pageOf(req.query)],
     );
     res.json(rows.map(messageJson));
   });

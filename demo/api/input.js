@@ -44,3 +44,14 @@ export function body(req) {
     throw badRequest('the body must be a JSON object');
   return b;
 }
+
+/** Of a list: [the id before which it ends or null, how many]. */
+export function pageOf({ before, limit = '500' }) {
+  const count = Number(limit);
+  if (!Number.isInteger(count) || count < 1)
+    throw badRequest('limit must be a positive number');
+  return [
+    before === undefined ? null : bodyId(before, 'before'),
+    Math.min(count, 500),
+  ];
+}

@@ -4,7 +4,7 @@ import { Router } from 'express';
 import { storedAttachments } from './attachments.js';
 import { reactionsOf } from './db.js';
 import { badRequest, conflict, forbidden, notFound } from './errors.js';
-import { body, bodyId, pathId, text } from './input.js';
+import { body, bodyId, pageOf, pathId, text } from './input.js';
 import { notify } from './notifications.js';
 import { isParty, orderFor } from './orders.js';
 
@@ -72,9 +72,11 @@ export function messageRoutes({ db, uploads }) {
     // The newest, oldest first.
     const { rows } = await db.query(
       `SELECT * FROM (${SELECT} WHERE m.order_id = $1
-                       ORDER BY m.created_at DESC, m.id DESC LIMIT 500) t
+           AND ($2::uuid IS NULL OR (m.created_at, m.id) <
+                (SELECT b.created_at, b.id FROM messages b WHERE b.id = $2))
+                       ORDER BY m.created_at DESC, m.id DESC LIMIT $3) t
         ORDER BY created_at, id`,
-      [order.id],
+      [order.id, ...pageOf(req.query)],
     );
     res.json(rows.map(messageJson));
   });

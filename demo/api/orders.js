@@ -15,6 +15,29 @@ const SELECT = `
     JOIN users c ON c.id = o.client_id
     LEFT JOIN users p ON p.id = o.performer_id`;
 
+/** What a list of conversations shows of each; $1 is who looks at it. */
+const LAST = `
+  LEFT JOIN LATERAL (
+    SELECT m.content, m.sender_id, m.created_at, m.deleted
+      FROM messages m WHERE m.order_id = o.id
+     ORDER BY m.created_at DESC, m.id DESC LIMIT 1) l ON true
+  LEFT JOIN LATERAL (
+    SELECT count(*)::int AS unread
+      FROM messages m
+     WHERE m.order_id = o.id AND m.receiver_id = $1
+       AND m.read_at IS NULL AND NOT m.deleted) u ON true`;
+
+const listJson = (row) => ({
+  ...orderJson(row),
+  unread: row.unread,
+  lastMessage: row.sent_at && {
+    senderId: row.sender_id,
+    content: row.deleted ? '' : row.content,
+    deleted: row.deleted,
+    createdAt: row.sent_at,
+  },
+});
+
 const orderJson = (row) => ({
   id: row.id,
   title: row.title,
@@ -47,13 +70,16 @@ export function orderRoutes({ db }) {
 
   router.get('/orders', async (req, res) => {
     const { rows } = await db.query(
-      `${SELECT}
+      `${SELECT.replace('FROM orders o', `, u.unread, l.content, l.sender_id,
+                l.deleted, l.created_at AS sent_at
+           FROM orders o`)}
+        ${LAST}
         WHERE $2 OR o.client_id = $1 OR o.performer_id = $1
         ORDER BY o.updated_at DESC, o.id
         LIMIT 200`,
       [req.user.id, req.user.role === 'admin'],
     );
-    res.json(rows.map(orderJson));
+    res.json(rows.map(listJson));
   });
 
   router.get('/orders/:id', async (req, res) => {

@@ -46,7 +46,7 @@ test('client and performer side by side by one button', async () => {
   // Each has his own place, and going back leads where one was.
   await a.getByRole('link', { name: /Logo for/ }).click();
   await b.getByRole('link', { name: /Landing page/ }).click();
-  await b.getByText('The texts are ready').waitFor();
+  await message(b, /The texts are ready/).waitFor();
   await a.getByText('One, it goes on paper bags.').waitFor();
   await page.goBack();
   await b.getByRole('link', { name: /Landing page/ }).waitFor();

@@ -17,8 +17,12 @@ export default {
         replacement: at('../../client/src/react/index.ts'),
       },
       {
-        find: /^pgpush\/react\/style\.css$/,
-        replacement: at('../../client/src/react/style.css'),
+        find: /^pgpush\/market$/,
+        replacement: at('../../client/src/market/index.ts'),
+      },
+      {
+        find: /^pgpush\/market\/style\.css$/,
+        replacement: at('../../client/src/market/style.css'),
       },
     ],
     // The package's own node_modules may have another React, or none.

@@ -16,7 +16,7 @@
 #include "db/held.h"
 
 #define STEP_ROWS	500
-#define STEP_FACTOR	100	/* after a full step: it sorts all there is */
+#define STEP_FACTOR	100	/* after a full step and a move that found none */
 #define RENDER_ROWS	200	/* at once */
 #define FAILURES_MAX	2
 #define LATE_MAX	3	/* in a row: then nothing is asked */
@@ -106,6 +106,12 @@ held_stepped(struct held *h, const struct pg_result *res)
 	s.full = h->full = moved >= h->most;
 	s.asks = held_asks(h);
 	return s;
+}
+
+void
+held_calm(struct held *h)
+{
+	h->full = false;
 }
 
 void

@@ -480,6 +480,16 @@ no_number(struct session *s, int64_t n)
 	return NULL;
 }
 
+/* Each event brings its own position. */
+static struct frame *
+no_position(struct session *s, int64_t id, const char *epoch)
+{
+	(void)s;
+	(void)id;
+	(void)epoch;
+	return NULL;
+}
+
 const struct dialect peer_dialect = {
 	.label = STAT_SOCKETIO,
 	.merged = true,
@@ -497,7 +507,7 @@ const struct dialect peer_dialect = {
 	.reply_send = siotext_sent,
 	.error = siotext_error,
 	.reset = peer_on_reset,
-	.at = no_number,
+	.at = no_position,
 	.expiring = no_number,
 };
 
@@ -520,7 +530,7 @@ peer_open(struct peer *p, const struct recovery *r, int64_t since)
 	}
 	client_open(s);
 	client_token(s, p->token, strlen(p->token), since, r == NULL ? NULL :
-	    r->epoch, r == NULL ? NULL : r->rooms);
+	    p->epoch, r == NULL ? NULL : r->rooms);
 }
 
 /* If its old session is still here, its transport has died unheard. */
@@ -539,11 +549,12 @@ static void
 on_found(void *arg, const struct recovery *r)
 {
 	struct peer	*p = arg;
-	int64_t		 since = p->at;
 
 	p->ask = NULL;
-	if (r == NULL || (p->epoch != NULL && strcmp(p->epoch, r->epoch) !=
-	    0)) {
+	/* A position of another history is found here or, of the row, when
+	 * the rooms are joined. */
+	if (r == NULL || (p->epoch != NULL &&
+	    !siotext_knows(p->epoch, p->at))) {
 		p->pid[0] = '\0';
 		peer_begin_anew(p);
 		return;
@@ -551,10 +562,14 @@ on_found(void *arg, const struct recovery *r)
 	end_old(r->session);
 	p->returns = true;
 	p->life = r->life;
-	p->at = r->at;
-	free(p->epoch);
-	p->epoch = xstrdup(r->epoch);
-	peer_open(p, r, since > r->at ? since : r->at);
+	/* The client's own position, if it is the later one; whether there is
+	 * such a position is found when its rooms are joined. */
+	if (p->epoch == NULL || p->at < r->at) {
+		p->at = r->at;
+		free(p->epoch);
+		p->epoch = xstrdup(r->epoch);
+	}
+	peer_open(p, r, p->at);
 }
 
 /* Ask whether it was here before.  Returns -1 if it need not be asked. */

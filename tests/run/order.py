@@ -167,6 +167,20 @@ def send_join_then_say(w):
     has(c.reply("say"), {"ok": True}, "say")
 
 
+@case
+def joined_behind_another(w):
+    """joins of a room that a handler joined, behind one that is refused"""
+    prepare(w)
+    c = w.client("behind")
+    c.do("enter", {"rooms": ["closed:mine"]})
+    burst(c, [{"type": "join", "room": "closed:first", "ref": "first"},
+        {"type": "join", "room": "closed:not", "ref": "not"},
+        {"type": "join", "room": "closed:mine", "ref": "mine"}])
+    for ref in ("first", "not"):
+        c.error(c.reply(ref), "forbidden")
+    has(c.reply("mine"), {"ok": True}, "join of a room that it is in")
+
+
 # ---- at random -------------------------------------------------------------
 
 OPEN = ["open:%d" % i for i in range(3)]

@@ -54,6 +54,9 @@ def refused(w, source=None, user=None):
 
 
 def world(**settings):
+    # What hangs does so until the end of the test.
+    settings.setdefault("lock_timeout", "5m")
+    settings.setdefault("rule_timeout", "5m")
     w = World("app", **settings)
     prepare(w)
     return w

@@ -1,431 +1,219 @@
 // SPDX-License-Identifier: ISC
-// A conversation: what OrderChat and DisputeChat have in common. Where its
-// messages come from and what may be done with them is the source's.
+// A conversation of any application: a live list, its older pages, and a field
+// to write in. What a row looks like is the application's: each part can be
+// rendered by a function of its own.
 
 import {
-  Fragment,
+  memo,
   useCallback,
-  useEffect,
-  useMemo,
   useRef,
   useState,
-  useSyncExternalStore,
+  type FormEvent,
+  type KeyboardEvent,
   type ReactNode,
 } from 'react';
-import type {
-  Attachment, Message, Mute, NewMessage, Person, Upload,
-} from './api.js';
-import { Bubble, type BubbleActions, type Tick } from './Bubble.js';
-import { Composer } from './Composer.js';
-import { Icon } from './icons.js';
-import { useLatest } from './latest.js';
-import { People } from './People.js';
-import { isUp, usePush, useStatus } from './provider.js';
-import { MessageStore, type Stored } from './store.js';
-import { day, muteText, textsOf, wordsOf, type Locale } from './texts.js';
-import { useMutes } from './useMutes.js';
-import { usePresence } from './usePresence.js';
-import { doorOf, useRoom } from './useRoom.js';
-import { useStale } from './useStale.js';
-import { useStick, type Stick } from './useStick.js';
-import { useTyping } from './useTyping.js';
-import { useVisible } from './useVisible.js';
+import type { LiveItem, LiveOptions } from '../live.js';
+import { useEarlyEffect, useLatest } from './latest.js';
+import { useLive } from './useLive.js';
+import { useRoving } from './useRoving.js';
+import { useStatus } from './provider.js';
 
-export interface ChatSource {
-  kind: 'order' | 'dispute';
-  id: string;
-  list(): Promise<Message[]>;
-  post(message: NewMessage): Promise<Message>;
-  upload: Upload;
-  mutes(): Promise<Mute[]>;
-  /** One's own messages; without these they stay as they were sent. */
-  change?: {
-    edit(id: string, content: string): Promise<Message>;
-    remove(id: string): Promise<unknown>;
-  };
-  /** Without it nobody is told what was read. */
-  markRead?(up: boolean): Promise<unknown>;
+/** What is shown of a row unless there are renderers. */
+export interface ChatRow {
+  author: string;
+  text: string;
+  /** ISO-8601. */
+  at?: string;
+  attachments?: readonly { url: string; name: string }[];
 }
 
-export interface ChatProps {
-  source: ChatSource;
-  me: string;
-  /** Whoever may have written. */
-  people: readonly Person[];
-  locale: Locale;
-  /** Why one cannot write, or null. */
-  closed: string | null;
-  emojis?: readonly string[];
-  moderates: boolean;
-  /** Beside the people. */
-  header?: ReactNode;
-  /** Below them, above the messages. */
-  banner?: ReactNode;
+export interface ChatProps<Row> extends Omit<LiveOptions<Row>, 'key'> {
+  room: string;
+  /** The key of a row: React keeps `key` for itself. */
+  rowKey(row: Row): string;
+  /** What to show of a row. */
+  row(row: Row): ChatRow;
+  /** Whether it is the user's own. */
+  isMine?(row: Row): boolean;
+  /** A row of what was written; without it there is no field. */
+  draft?(text: string): Row;
+  renderRow?(item: LiveItem<Row>, parts: ReactNode): ReactNode;
+  renderAuthor?(author: string, row: Row): ReactNode;
+  renderAttachment?(file: { url: string; name: string }, row: Row): ReactNode;
+  labels?: Partial<typeof LABELS>;
+  onTyping?(isTyping: boolean): void;
 }
 
-const EMOJIS = ['👍', '❤️', '😂', '😮', '😢', '🎉', '🙏', '👎'];
-
-const EVENTS = {
-  order: {
-    message: 'order_message',
-    edit: 'message_edit',
-    removed: 'message_delete',
-    reaction: 'message_reaction',
-  },
-  dispute: {
-    message: 'dispute_message',
-    edit: 'dispute_message_edit',
-    removed: 'dispute_message_delete',
-    reaction: 'dispute_message_reaction',
-  },
+const LABELS = {
+  chat: 'Messages',
+  message: 'Message',
+  send: 'Send',
+  older: 'Older messages',
+  loading: 'Loading…',
+  empty: 'No messages yet.',
+  failed: 'Not sent',
+  retry: 'Try again',
+  discard: 'Discard',
+  forbidden: 'You have no access to this conversation.',
+  left: 'You have no access to this conversation any more.',
 };
 
-/** What an event says of a message, as the list would. */
-const fromEvent = ({ messageId, ...rest }: any) => ({ ...rest, id: messageId });
+const NEAR_PX = 60;
 
-export function Chat(props: ChatProps): ReactNode {
-  const { source, me, people, locale, closed } = props;
-  const { kind, id } = source;
-  const t = textsOf(locale);
+export function Chat<Row>(props: ChatProps<Row>): ReactNode {
+  const { room, draft } = props;
+  const t = { ...LABELS, ...props.labels };
+  const list = useLive(room, { ...props, key: props.rowKey });
   const status = useStatus();
-  const latest = useLatest(source);
-  const [store] = useState(() => new MessageStore(me));
-  const bubbles = useSyncExternalStore(
-    store.subscribe, store.bubbles, store.bubbles);
-  const [problem, setProblem] = useState<unknown>(null);
-  const [isPutOut, setPutOut] = useState(false);
-  const [editing, setEditing] = useState<string | null>(null);
-  const stick = useStick(bubbles);
-  const room = `${kind}:${id}`;
-  const join = doorOf(kind, id);
-  const events = EVENTS[kind];
+  const latest = useLatest(props);
+  const log = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  /** From the end, so that older rows push nothing away. */
+  const fromEnd = useRef(0);
+  const { items, retry, discard, loadMore } = list;
+  const onKeyDown = useRoving(log, '.pgpush-row', items);
 
-  // --- what is told
-
-  const mutes = useMutes(room);
-  const { refresh } = mutes;
-  const load = useCallback(async () => {
-    try {
-      store.load(await latest.current.list());
-      await refresh(() => latest.current.mutes());
-      setProblem(null);
-    } catch (err) {
-      setProblem(err);
-    }
-  }, [store, latest, refresh]);
-  useEffect(() => void load(), [load]);
-  useStale(load);
-
-  const known = new Map<string, Person>();
-  for (const { message: m } of bubbles)
-    if (m.senderName)
-      known.set(m.senderId, {
-        id: m.senderId, name: m.senderName, role: m.senderRole,
-      });
-  for (const p of people) known.set(p.id, p);
-  const nameOf = (id: string) =>
-    id === me ? t.you : (known.get(id)?.name ?? t.someone);
-
-  const info = useRoom(room, {
-    [events.message]: (data) => {
-      store.put(fromEvent(data));
-      // The list has the name.
-      if (kind === 'dispute' && !known.has(data.senderId)) void load();
-    },
-    [events.edit]: (data) => store.change(fromEvent(data)),
-    [events.removed]: ({ messageId }) =>
-      store.change({ id: messageId, deleted: true }),
-    [events.reaction]: ({ messageId, reactions }) =>
-      store.change({ id: messageId, reactions }),
-    messages_read: ({ readBy, readAt }) => store.markRead(readBy, readAt),
-    user_muted: mutes.add,
-    user_unmuted: mutes.drop,
-    joined: ({ resumed }) => resumed || void load(),
-    reset: () => void load(),
-    left: () => setPutOut(true),
-  }, { join });
-  const { userIds, setTyping } = useTyping(room, { join });
-
-  // An order's parties may not see whether an admin is there.
-  const others = people.filter(
-    (p) => p.id !== me && (kind === 'dispute' || p.role !== 'admin'));
-  const presence = usePresence(others.map((p) => p.id));
-  const { unread, firstUnread } = useReading(
-    source, me, store, bubbles, stick, isUp(status));
-
-  // --- what one does
-
-  const actions = useActions(source, store, load, stick.grown, setEditing);
-  const send = (content: string, files: File[]) => {
-    stick.toEnd();
-    void actions.post(store.draft(content, files).localId);
+  useEarlyEffect(() => {
+    const el = log.current!;
+    el.scrollTop = atEnd.current
+      ? el.scrollHeight
+      : el.scrollHeight - fromEnd.current;
+  }, [items]);
+  const onScroll = () => {
+    const el = log.current!;
+    fromEnd.current = el.scrollHeight - el.scrollTop;
+    atEnd.current = fromEnd.current - el.clientHeight < NEAR_PX;
+    if (el.scrollTop < NEAR_PX && list.more) void loadMore();
   };
-  const edit = async (id: string, content: string) => {
-    setEditing(null);
-    try {
-      store.change(await latest.current.change!.edit(id, content));
-    } catch (err) {
-      actions.fail(err);
-    }
-  };
-  const editLast = () => {
-    const own = bubbles.filter(
-      (b) => b.message.senderId === me && !b.draft && !b.message.deleted);
-    if (source.change && own.length > 0) setEditing(own.at(-1)!.message.id);
-  };
-
-  const tickOf = (m: Stored): Tick => {
-    if (m.readAt !== null) return 'read';
-    const there = others.some(({ id }) => {
-      const p = presence[id];
-      return p && (p.isOnline || (p.lastSeen ?? '') >= m.createdAt);
-    });
-    return there ? 'delivered' : 'sent';
-  };
-  const mute = mutes.of(me);
-  const barred =
-    info.state === 'error' ? t.forbidden
-    : isPutOut ? t.left
-    : (closed ?? (mute && muteText(locale, mute)));
-  const failure = actions.error ?? mutes.error;
-  let lastDay = '';
-  let lastSender = '';
+  const barred = list.state === 'error' ? t.forbidden : t.left;
+  const isOut =
+    list.state === 'error' || (list.state === 'left' && list.loaded);
 
   return (
-    <section
-      className={`pgpush-chat pgpush-${kind}`}
-      lang={locale}
-      aria-label={t[`${kind}Chat`]}
-    >
-      <div className="pgpush-head">
-        <People
-          people={others}
-          presence={presence}
-          mutes={mutes}
-          locale={locale}
-          moderates={props.moderates}
-        />
-        {props.header}
-        <span
-          className={`pgpush-connection pgpush-is-${status}`}
-          role="status"
-        >
-          {t.status[status]}
-        </span>
-      </div>
-      {props.banner}
+    <section className="pgpush-simple" aria-label={t.chat} data-status={status}>
       <div
-        className="pgpush-log"
-        role="log"
-        aria-label={t.messages}
-        aria-live="polite"
-        tabIndex={0}
-        ref={stick.ref}
-        onScroll={stick.onScroll}
+        className="pgpush-rows" role="log" aria-label={t.chat} ref={log}
+        onScroll={onScroll} onKeyDown={onKeyDown}
       >
-        {problem !== null && (
-          <p className="pgpush-note" role="alert">
-            {wordsOf(locale, problem)}{' '}
-            <button type="button" onClick={() => void load()}>{t.retry}</button>
+        {list.more && (
+          <button type="button" onClick={() => void loadMore()}>{t.older}</button>
+        )}
+        {list.error !== null && (
+          <p role="alert">
+            {String((list.error as Error).message ?? list.error)}{' '}
+            <button type="button" onClick={() => void list.reload()}>
+              {t.retry}
+            </button>
           </p>
         )}
-        {bubbles.length === 0 && problem === null && (
-          <p className="pgpush-note">{store.loaded ? t.none : t.loading}</p>
+        {items.length === 0 && list.error === null && (
+          <p>{list.loaded ? t.empty : t.loading}</p>
         )}
-        {bubbles.map((bubble) => {
-          const { message } = bubble;
-          const today = day(locale, message.createdAt);
-          const isNewDay = today !== lastDay;
-          const isUnread = message.id === firstUnread;
-          const follows =
-            !isNewDay && !isUnread && message.senderId === lastSender;
-          lastDay = today;
-          lastSender = message.senderId;
-          return (
-            <Fragment key={bubble.key}>
-              {isNewDay && <p className="pgpush-day"><span>{today}</span></p>}
-              {isUnread && (
-                <p className="pgpush-unread" role="separator">{t.unread}</p>
-              )}
-              <Bubble
-                bubble={bubble}
-                me={me}
-                name={nameOf(message.senderId)}
-                role={known.get(message.senderId)?.role ?? null}
-                follows={follows}
-                isEdited={message.id === editing}
-                locale={locale}
-                tick={tickOf(message)}
-                emojis={props.emojis ?? EMOJIS}
-                editable={Boolean(source.change) && closed === null}
-                removable={props.moderates}
-                actions={actions.bubble}
-              />
-            </Fragment>
-          );
-        })}
+        {items.map((item) => (
+          <Item key={item.id} {...{ item, latest, t, retry, discard }} />
+        ))}
       </div>
-      {!stick.atEnd && (
-        <div className="pgpush-end">
-          <button
-            type="button"
-            aria-label={unread > 0 ? t.newBelow(unread) : t.toEnd}
-            onClick={stick.toEnd}
-          >
-            {unread > 0 && t.newBelow(unread)} <Icon name="down" size={16} />
-          </button>
-        </div>
-      )}
-      <p className="pgpush-typing" aria-live="polite">
-        {userIds.length > 0 &&
-          (userIds.length === 1 ? t.typing : t.typingMany)(
-            userIds.map(nameOf).join(', '))}
-      </p>
-      {failure !== null && (
-        <p className="pgpush-note" role="alert">{wordsOf(locale, failure)}</p>
-      )}
-      {barred !== null ? (
-        <p className="pgpush-note pgpush-barred" role="status">{barred}</p>
-      ) : (
-        <Composer
-          locale={locale}
-          editing={editing === null ? null : (store.get(editing) ?? null)}
-          onSend={send}
-          onEdit={(id, content) => void edit(id, content)}
-          onCancel={() => setEditing(null)}
-          onEditLast={editLast}
-          onTyping={setTyping}
+      {isOut && <p role="status">{barred}</p>}
+      {draft && !isOut && (
+        <Field
+          key={room}
+          labels={t}
+          onTyping={props.onTyping}
+          onSend={(text) => {
+            atEnd.current = true;
+            void list.add(draft(text));
+          }}
         />
       )}
     </section>
   );
 }
 
-/** Marks what is looked at as read; where the unread began stays shown. */
-function useReading(
-  source: ChatSource,
-  me: string,
-  store: MessageStore,
-  bubbles: ReturnType<MessageStore['bubbles']>,
-  { ref, atEnd, stuck }: Stick,
-  up: boolean,
-) {
-  const latest = useLatest(source);
-  const visible = useVisible(ref);
-  const first = useRef<string | null>(null);
-  const busy = useRef(false);
-  const isLoaded = useRef(false);
-
-  const waiting = bubbles.filter(
-    ({ message: m }) => m.senderId !== me && m.readAt === null && !m.deleted,
-  );
-  // Who only looks on in an order reads nothing.
-  const isReader = waiting.some(
-    ({ message: m }) => !source.markRead || m.receiverId === me);
-  const newest = waiting.at(-1)?.message.createdAt;
-  const isAway = !isLoaded.current || !visible || !atEnd;
-  if (store.loaded) {
-    const isOver = !waiting.some((b) => b.message.id === first.current);
-    if (isAway && isOver && waiting.length > 0)
-      first.current = waiting[0]!.message.id;
-  }
-  useEffect(() => {
-    isLoaded.current = store.loaded;
-  }, [store.loaded]);
-
-  useEffect(() => {
-    if (!store.loaded || !isReader || !visible || !stuck.current || busy.current)
-      return;
-    busy.current = true;
-    const { markRead } = latest.current;
-    Promise.resolve(markRead?.(up))
-      .then(() => {
-        busy.current = false;
-        // Not by our own clock.
-        store.markRead(me, newest!);
-      })
-      .catch(() => {
-        // The next message, or looking here again, tries anew.
-        busy.current = false;
-      });
-  }, [bubbles, isReader, visible, atEnd, up]);
-  return { unread: waiting.length, firstUnread: first.current };
+interface ItemProps {
+  item: LiveItem<any>;
+  latest: { readonly current: ChatProps<any> };
+  t: typeof LABELS;
+  retry: (id: string) => Promise<void>;
+  discard: (id: string) => void;
 }
 
-function useActions(
-  source: ChatSource,
-  store: MessageStore,
-  load: () => Promise<void>,
-  grown: () => void,
-  setEditing: (id: string) => void,
-) {
-  const client = usePush();
-  const latest = useLatest(source);
-  const [error, setError] = useState<unknown>(null);
+const isSame = (a: ItemProps, b: ItemProps): boolean => a.item === b.item;
 
-  const made = useMemo(() => {
-    const uploaded = new WeakMap<File, Attachment>();
+const Item = memo(function Item(props: ItemProps): ReactNode {
+  const { item, latest, t, retry, discard } = props;
+  const { row, isMine, renderAuthor, renderAttachment, renderRow } =
+    latest.current;
+  const { author, text, at, attachments = [] } = row(item.row);
+  const parts = (
+    <>
+      {renderAuthor?.(author, item.row) ?? <strong dir="auto">{author}</strong>}
+      <p dir="auto">{text}</p>
+      {attachments.map((file) => (
+        <span key={file.url}>
+          {renderAttachment?.(file, item.row) ?? (
+            <a href={file.url} target="_blank" rel="noopener">{file.name}</a>
+          )}
+        </span>
+      ))}
+      {at && <time dateTime={at}>{new Date(at).toLocaleTimeString()}</time>}
+      {item.state === 'failed' && (
+        <span role="alert">
+          {t.failed}
+          <button type="button" onClick={() => void retry(item.id)}>
+            {t.retry}
+          </button>
+          <button type="button" onClick={() => discard(item.id)}>
+            {t.discard}
+          </button>
+        </span>
+      )}
+    </>
+  );
+  const mine = isMine?.(item.row) || item.state !== 'saved';
+  return (
+    <article
+      className={`pgpush-row${mine ? ' pgpush-own' : ''}`}
+      data-state={item.state}
+      aria-busy={item.state === 'sending' || undefined}
+    >
+      {renderRow?.(item, parts) ?? parts}
+    </article>
+  );
+}, isSame);
 
-    const post = async (localId: string) => {
-      const draft = store.findDraft(localId);
-      if (!draft) return;
-      const { content, files } = draft;
-      setError(null);
-      const done = files.map((f) => Number(uploaded.has(f)));
-      try {
-        const attachments = await Promise.all(
-          files.map(async (file, i) => {
-            const progress = (part: number) => {
-              done[i] = part;
-              const sum = done.reduce((a, b) => a + b, 0);
-              store.updateDraft(localId, { progress: sum / files.length });
-            };
-            // What is up already is not sent again with a retry.
-            const known = uploaded.get(file);
-            if (known) return known;
-            const stored = await latest.current.upload(file, progress);
-            uploaded.set(file, stored);
-            return stored;
-          }),
-        );
-        store.settle(
-          localId,
-          await latest.current.post({ content, attachments }),
-        );
-      } catch (err) {
-        store.updateDraft(localId, { state: 'failed', error: err });
-      }
-    };
+interface FieldProps {
+  labels: typeof LABELS;
+  onSend: (text: string) => void;
+  onTyping?: (isTyping: boolean) => void;
+}
 
-    const bubble: BubbleActions = {
-      edit: setEditing,
-      remove: (id) => {
-        setError(null);
-        latest.current.change!.remove(id).then(
-          () => store.change({ id, deleted: true }),
-          setError,
-        );
-      },
-      moderate: (messageId) => {
-        setError(null);
-        client.send('remove_message', { messageId }).catch(setError);
-      },
-      react: (messageId, emoji) => {
-        setError(null);
-        client.send('toggle_reaction', { messageId, emoji }).catch(setError);
-      },
-      retry: (localId) => {
-        // It may have been written, and only the answer been lost: then the
-        // list has it, and the draft is gone.
-        void load().then(() => {
-          store.updateDraft(localId, { state: 'sending', error: null });
-          return post(localId);
-        });
-      },
-      discard: (localId) => store.settle(localId, null),
-      grown,
-    };
-    return { post, fail: setError, bubble };
-  }, [client, latest, store, load, grown, setEditing]);
-  return { ...made, error };
+function Field({ labels, onSend, onTyping }: FieldProps): ReactNode {
+  const [text, setText] = useState('');
+  const send = useCallback((event: FormEvent | KeyboardEvent) => {
+    event.preventDefault();
+    if (text.trim() === '') return;
+    onTyping?.(false);
+    onSend(text.trim());
+    setText('');
+  }, [text, onSend, onTyping]);
+  return (
+    <form onSubmit={send}>
+      <textarea
+        rows={1}
+        dir="auto"
+        value={text}
+        placeholder={labels.message}
+        aria-label={labels.message}
+        onChange={({ target }) => {
+          setText(target.value);
+          onTyping?.(target.value !== '');
+        }}
+        onKeyDown={(event) => {
+          if (event.key !== 'Enter' || event.shiftKey) return;
+          if (!event.nativeEvent.isComposing) send(event);
+        }}
+      />
+      <button type="submit" disabled={text.trim() === ''}>{labels.send}</button>
+    </form>
+  );
 }

@@ -3,7 +3,7 @@
 // twice; so nothing is connected before an effect uses it, and it is closed
 // only if it was not mounted again within the same turn.
 
-import { connect } from '../index.js';
+import { PushClient } from '../client.js';
 import type {
   Client,
   Handler,
@@ -11,6 +11,7 @@ import type {
   Room,
   SendOptions,
   Status,
+  Tools,
 } from '../types.js';
 
 export class LazyClient implements Client {
@@ -19,7 +20,8 @@ export class LazyClient implements Client {
   #holders = 0;
   #closed = false;
 
-  constructor(options: Options) {
+  /** isOff: nobody is logged in, and nothing is connected. */
+  constructor(options: Options, readonly isOff = false) {
     this.#options = options;
   }
 
@@ -40,7 +42,11 @@ export class LazyClient implements Client {
   }
 
   #real(): Client {
-    return (this.#client ??= connect(this.#options));
+    if (!this.#client) {
+      this.#client = new PushClient(this.#options);
+      if (!this.isOff) this.#client.connect();
+    }
+    return this.#client;
   }
 
   get status(): Status {
@@ -59,7 +65,7 @@ export class LazyClient implements Client {
     return this.#real().room(name);
   }
 
-  send(event: string, data?: unknown, options?: SendOptions) {
+  send(event: string, data?: unknown, options?: SendOptions): Promise<any> {
     return this.#real().send(event, data, options);
   }
 
@@ -68,11 +74,19 @@ export class LazyClient implements Client {
   }
 
   connect(): void {
-    this.#real().connect();
+    if (!this.isOff) this.#real().connect();
+  }
+
+  reauthenticate(): void {
+    this.#client?.reauthenticate();
   }
 
   disconnect(): void {
     this.#client?.disconnect();
+  }
+
+  get tools(): Tools {
+    return this.#real().tools;
   }
 
   close(): void {

@@ -59,6 +59,7 @@ export class PresenceBook {
         this.#known.clear();
         this.#tell();
       }),
+      this.#client.on('identity', () => this.#known.clear()),
     ];
     return () => offs.forEach((off) => off());
   }

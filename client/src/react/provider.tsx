@@ -3,9 +3,12 @@
 
 import {
   createContext,
+  Fragment,
   useContext,
   useEffect,
   useMemo,
+  useRef,
+  useState,
   useSyncExternalStore,
   type ReactNode,
 } from 'react';
@@ -21,6 +24,13 @@ export interface PushProviderProps {
    * change with each render, the rest is as it was at first.
    */
   options?: Options;
+  /**
+   * Who is logged in: any text that is another for another user, or null for
+   * nobody. With another one the connection and everything below begin anew:
+   * nothing of the former user stays. Say it wherever users change without a
+   * reload of the page.
+   */
+  user?: string | null;
   /** The client has stopped: nobody is logged in, or he may not come. */
   onError?: (error: PushError) => void;
   children?: ReactNode;
@@ -29,7 +39,7 @@ export interface PushProviderProps {
 const Context = createContext<Client | null>(null);
 
 export function PushProvider(props: PushProviderProps): ReactNode {
-  const { client: given, options, onError, children } = props;
+  const { client: given, options, user, onError, children } = props;
   const latest = useLatest({ options, onError });
   const url = options?.url;
 
@@ -45,9 +55,9 @@ export function PushProvider(props: PushProviderProps): ReactNode {
         fetch: async (rooms) =>
           (latest.current.options?.poll ?? first.poll!).fetch?.(rooms),
       },
-    });
+    }, user === null);
     // What may change does so through latest.
-  }, [given, url]);
+  }, [given, url, user]);
 
   useEarlyEffect(() => made?.hold(), [made]);
   const client = given ?? made!;
@@ -55,7 +65,31 @@ export function PushProvider(props: PushProviderProps): ReactNode {
     () => client.on('error', (err) => latest.current.onError?.(err)),
     [client, latest],
   );
-  return <Context.Provider value={client}>{children}</Context.Provider>;
+
+  const known = useRef(user);
+  useEffect(() => {
+    if (given && known.current !== user) given.reauthenticate();
+    known.current = user;
+  }, [given, user]);
+  const others = useOthers(client);
+  return (
+    <Context.Provider value={client}>
+      <Fragment key={`${user} ${others}`}>{children}</Fragment>
+    </Context.Provider>
+  );
+}
+
+/** How often a user has taken the place of another, as the daemon saw it. */
+function useOthers(client: Client): number {
+  const [count, setCount] = useState(0);
+  useEffect(() => {
+    let was = client.user;
+    return client.on('identity', (user: string | null) => {
+      if (was !== null && was !== user) setCount((n) => n + 1);
+      was = user;
+    });
+  }, [client]);
+  return count;
 }
 
 /** The client of the provider above; always the same one. */

@@ -20,18 +20,14 @@ export interface UseRoomOptions {
 
 export interface RoomInfo {
   state: RoomState;
-  /** Why we may not be in it. */
+  /** Why we may not be in it. It is asked for again by itself. */
   error: PushError | null;
+  /** Why we are in it no more: revoked, deleted, kicked, left. */
+  reason: string | null;
 }
 
-/** The handler that lets one into the chat of an order or of a dispute. */
-export const doorOf = (kind: 'order' | 'dispute', id: string): JoinOptions => ({
-  event: `join_${kind}_chat`,
-  data: { [`${kind}Id`]: id },
-});
-
 const OWN = ['joined', 'left', 'reset', 'error'];
-const OUT: RoomInfo = { state: 'left', error: null };
+const OUT: RoomInfo = { state: 'left', error: null, reason: null };
 
 /**
  * In this room for as long as the component is there; null: in none. Handlers
@@ -50,9 +46,16 @@ export function useRoom(
   useEffect(() => {
     if (!name) return;
     const room = client.room(name);
-    const look = (error: PushError | null = null) => {
+    const look = (
+      error: PushError | null = null,
+      reason: string | null = null,
+    ) => {
       const { state } = room;
-      setInfo((was) => (was.state === state && !error ? was : { state, error }));
+      setInfo((was) =>
+        was.state === state && !error && !reason
+          ? was
+          : { state, error, reason },
+      );
     };
     const offs = [
       client.on('status', () => look()),
@@ -63,7 +66,8 @@ export function useRoom(
       }),
       ...OWN.map((event) =>
         room.on(event, (data, meta) => {
-          look(event === 'error' ? (data as PushError) : null);
+          if (event === 'error') look(data as PushError);
+          else look(null, event === 'left' ? data.reason : null);
           latest.current[event]?.(data, meta);
         }),
       ),

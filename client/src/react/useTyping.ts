@@ -11,6 +11,13 @@ export interface TypingOptions extends UseRoomOptions {
   repeat?: number;
   /** ms without a key after which we have stopped. */
   idle?: number;
+  /**
+   * The event that is sent and heard, {userId, isTyping}: by default
+   * "<kind>_typing" in a room "<kind>:<id>".
+   */
+  event?: string;
+  /** What is sent beside isTyping: by default {<kind>Id: <id>}. */
+  data?: object;
 }
 
 export interface Typing {
@@ -27,7 +34,6 @@ interface TypingData {
 
 const NOBODY: readonly string[] = [];
 
-/** The events of rooms <kind>:<id> are <kind>_typing {<kind>Id, isTyping}. */
 export function useTyping(
   name: string | null | undefined,
   options: TypingOptions = {},
@@ -37,6 +43,8 @@ export function useTyping(
   const [userIds, setUserIds] = useState(NOBODY);
   const timers = useRef(new Map<string, ReturnType<typeof setTimeout>>());
   const [kind, id] = split(name);
+  const event = options.event ?? `${kind}_typing`;
+  const data = JSON.stringify(options.data ?? { [`${kind}Id`]: id });
 
   const note = useCallback((userId: string, isTyping: boolean) => {
     clearTimeout(timers.current.get(userId));
@@ -62,7 +70,7 @@ export function useTyping(
   }, [client, name]);
 
   useRoom(name, {
-    [`${kind}_typing`]: ({ userId, isTyping }: TypingData) => {
+    [event]: ({ userId, isTyping }: TypingData) => {
       if (userId !== client.user) note(userId, Boolean(isTyping));
     },
     // Who has sent it has done with typing.
@@ -72,14 +80,18 @@ export function useTyping(
 
   const mine = useRef<{ set: (isTyping: boolean) => void }>(null);
   useEffect(() => {
-    if (!kind) return;
+    if (!name) return;
     let said = 0;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const say = (isTyping: boolean) => {
       // Later it would not be true any more.
       if (!isUp(client.status)) return;
       client
-        .send(`${kind}_typing`, { [`${kind}Id`]: id, isTyping }, { key: false })
+        .send(
+          event,
+          { ...(JSON.parse(data) as object), isTyping },
+          { key: false, room: name },
+        )
         .catch(() => {});
     };
     const set = (isTyping: boolean) => {
@@ -99,7 +111,7 @@ export function useTyping(
       mine.current = null;
       set(false);
     };
-  }, [client, kind, id, idle, repeat]);
+  }, [client, name, event, data, idle, repeat]);
 
   const setTyping = useCallback(
     (isTyping: boolean) => mine.current?.set(isTyping),

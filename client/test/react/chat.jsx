@@ -9,8 +9,8 @@ import { createRoot } from 'react-dom/client';
 import {
   CallPanel, DisputeChat, NotificationBell, OrderChat, PushProvider, makeApi,
   useDisputes,
-} from 'pgpush/react';
-import 'pgpush/react/style.css';
+} from 'pgpush/market';
+import 'pgpush/market/style.css';
 
 window.opened = [];
 window.heard = [];
@@ -37,9 +37,13 @@ function Disputes({ api, orderId, me, locale }) {
   );
 }
 
-window.start = ({ url, bell, call, disputes, iceServers, poll, ...props }) => {
+window.start = ({
+  url, bell, call, disputes, iceServers, poll, regain, ...props
+}) => {
   const getToken = () => window.getToken();
-  const options = { url, getToken, poll, backoff: { base: 20, cap: 200 } };
+  const options = {
+    url, getToken, poll, regain, backoff: { base: 20, cap: 200 },
+  };
   const api = makeApi({ getToken });
   const { me, orderId, disputeId, people, locale } = props;
   const peer = people.find((p) => p.id !== me);

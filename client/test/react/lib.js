@@ -35,6 +35,10 @@ async function bundle(entry) {
     define: { 'process.env.NODE_ENV': '"development"' },
     alias: {
       'pgpush/react/style.css': here('../../dist/react/style.css'),
+      'pgpush/market/style.css': here('../../dist/market/style.css'),
+      'pgpush/market': here('../../dist/market/index.js'),
+      'pgpush/devtools': here('../../dist/devtools/index.js'),
+      'pgpush/live': here('../../dist/live.js'),
       'pgpush/react': here('../../dist/react/index.js'),
       pgpush: here('../../dist/index.js'),
       // Another React can be tried without installing it here.

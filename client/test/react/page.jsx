@@ -14,7 +14,7 @@ import {
   useStatus,
   useTyping,
   useWebSocket,
-} from 'pgpush/react';
+} from 'pgpush/market';
 
 const heard = (window.heard = {});
 const state = (window.state = {});

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: ISC
 // The package's bell: what tells of the chat that is being looked at is read.
 
-import { NotificationBell } from 'pgpush/react';
-import { usePane } from './Pane.jsx';
+import { NotificationBell } from 'pgpush/market';
+import { usePane } from './desk.js';
 import { useTexts } from './texts.js';
 
 export function Bell() {
@@ -19,7 +19,16 @@ export function Bell() {
     const dispute = type === 'dispute' && market.disputeOf(relatedId);
     go(dispute ? `dispute/${dispute.id}` : `order/${relatedId}`);
   }
+  const titleOf = ({ relatedId }) =>
+    market.orders.find(({ id }) => id === relatedId)?.title;
   return (
-    <NotificationBell api={api} locale={locale} isSeen={isSeen} onOpen={open} />
+    <NotificationBell
+      api={api}
+      locale={locale}
+      grouped
+      titleOf={titleOf}
+      isSeen={isSeen}
+      onOpen={open}
+    />
   );
 }

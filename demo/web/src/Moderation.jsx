@@ -3,7 +3,7 @@
 
 import { moment, useTexts } from './texts.js';
 import { Title } from './OrderView.jsx';
-import { usePane } from './Pane.jsx';
+import { usePane } from './desk.js';
 
 const STATUSES = ['open', 'in_review', 'resolved'];
 

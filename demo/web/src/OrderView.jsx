@@ -2,9 +2,9 @@
 // An order: what it is, its status, its chat, and the way to its dispute.
 
 import { useEffect, useRef, useState } from 'react';
-import { CallPanel, OrderChat } from 'pgpush/react';
+import { CallPanel, OrderChat } from 'pgpush/market';
 import { Icon, Status } from './parts.jsx';
-import { usePane } from './Pane.jsx';
+import { usePane } from './desk.js';
 import { useTexts } from './texts.js';
 
 const STATUSES = ['open', 'in_progress', 'completed', 'cancelled'];
@@ -15,12 +15,6 @@ export function OrderView({ order }) {
   const dispute = market.disputeOf(order.id);
   const isDisputed = dispute && dispute.status !== 'resolved';
   const isParty = me.id === order.client.id || me.id === order.performer?.id;
-  const other = me.id === order.client.id ? order.performer : order.client;
-  const people = [
-    { ...order.client, role: 'client' },
-    order.performer && { ...order.performer, role: 'performer' },
-    !isParty && me,
-  ].filter(Boolean);
   const setStatus = ({ target }) => {
     api.setOrderStatus(order.id, target.value).catch(fail);
   };
@@ -48,28 +42,44 @@ export function OrderView({ order }) {
         )}
       </Title>
       {dispute && <Views dispute={dispute} current="order" />}
-      <OrderChat
-        orderId={order.id}
-        me={me.id}
-        people={people}
-        api={api}
-        locale={t.locale}
-        closed={order.performer ? null : t.noPerformer}
-        emojis={market.emojis}
-        moderates={me.role === 'admin' || dispute?.moderator?.id === me.id}
-        header={
-          isParty &&
-          other && (
-            <CallPanel
-              orderId={order.id}
-              me={me.id}
-              peer={other}
-              locale={t.locale}
-            />
-          )
-        }
-      />
+      <OrderConversation order={order} dispute={dispute} />
     </>
+  );
+}
+
+/** Its chat alone. */
+export function OrderConversation({ order, dispute }) {
+  const t = useTexts();
+  const { me, api, market } = usePane();
+  const isParty = me.id === order.client.id || me.id === order.performer?.id;
+  const other = me.id === order.client.id ? order.performer : order.client;
+  const people = [
+    { ...order.client, role: 'client' },
+    order.performer && { ...order.performer, role: 'performer' },
+    !isParty && me,
+  ].filter(Boolean);
+  return (
+    <OrderChat
+      orderId={order.id}
+      me={me.id}
+      people={people}
+      api={api}
+      locale={t.locale}
+      closed={order.performer ? null : t.noPerformer}
+      emojis={market.emojis}
+      moderates={me.role === 'admin' || dispute?.moderator?.id === me.id}
+      header={
+        isParty &&
+        other && (
+          <CallPanel
+            orderId={order.id}
+            me={me.id}
+            peer={other}
+            locale={t.locale}
+          />
+        )
+      }
+    />
   );
 }
 

@@ -3,17 +3,16 @@
 // at. Two of them may be on one page.
 
 import {
-  createContext,
   useCallback,
-  useContext,
   useEffect,
   useMemo,
   useRef,
   useState,
 } from 'react';
-import { PushProvider, usePush, useStatus } from 'pgpush/react';
+import { PushProvider, usePush, useStatus } from 'pgpush/market';
 import { apiOf } from './api.js';
 import { Bell } from './Bell.jsx';
+import { Desk as DeskContext, usePane } from './desk.js';
 import { DisputeView } from './DisputeView.jsx';
 import { record } from './events.js';
 import { List } from './List.jsx';
@@ -27,10 +26,6 @@ import { useTexts } from './texts.js';
 
 const TOAST_MS = 8000;
 const POLL_MS = 5000;
-const Context = createContext(null);
-
-/** { pane, me, api, market, route, go, hashOf, say, fail } */
-export const usePane = () => useContext(Context);
 
 export function Pane({ pane, session, onPair }) {
   const t = useTexts();
@@ -51,7 +46,7 @@ export function Pane({ pane, session, onPair }) {
       aria-label={t.paneOf(user?.name, pane + 1)}
     >
       {user ? (
-        <PushProvider options={options} onError={session.logOut}>
+        <PushProvider options={options} user={user.id} onError={session.logOut}>
           <Desk pane={pane} session={session} />
         </PushProvider>
       ) : (
@@ -78,7 +73,7 @@ function Desk({ pane, session }) {
     [client, me.name],
   );
 
-  const market = useMarket(api, ({ disputeId, orderId, reason }) => {
+  const market = useMarket(api, me, route, ({ disputeId, orderId, reason }) => {
     const to = `dispute/${disputeId}`;
     const isHere = route.kind === 'order' && route.id === orderId;
     // Who is writing is not taken away from it.
@@ -103,7 +98,7 @@ function Desk({ pane, session }) {
     [pane, me, api, market, route, fail],
   );
   return (
-    <Context value={context}>
+    <DeskContext value={context}>
       <div
         ref={root}
         className="desk"
@@ -114,7 +109,7 @@ function Desk({ pane, session }) {
         <View />
         {toast && <Toast {...toast} onClose={dismiss} />}
       </div>
-    </Context>
+    </DeskContext>
   );
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: ISC
 // What the package's makeApi() does not know.
 
-import { ApiError, makeApi } from 'pgpush/react';
+import { ApiError, makeApi } from 'pgpush/market';
 
 async function ask(path, { token, body } = {}) {
   const response = await fetch(`/api${path}`, {

@@ -3,7 +3,7 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './App.jsx';
-import 'pgpush/react/style.css';
+import 'pgpush/market/style.css';
 import './style.css';
 
 createRoot(document.getElementById('root')).render(

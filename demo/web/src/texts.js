@@ -34,6 +34,11 @@ const en = {
   orders: 'Orders',
   allOrders: 'All orders',
   noOrders: 'No orders yet.',
+  noOrdersHint: 'A conversation appears here as soon as there is an order.',
+  me: 'You',
+  unread: 'unread',
+  attachment: 'attachment',
+  deletedMessage: 'deleted',
   disputes: 'Disputes',
   loading: 'Loading…',
   nobodyYet: 'nobody yet',
@@ -138,6 +143,11 @@ const uk = {
   orders: 'Замовлення',
   allOrders: 'Усі замовлення',
   noOrders: 'Замовлень ще немає.',
+  noOrdersHint: 'Розмова з’явиться тут, щойно буде замовлення.',
+  me: 'Ви',
+  unread: 'непрочитаних',
+  attachment: 'вкладення',
+  deletedMessage: 'видалено',
   disputes: 'Спори',
   loading: 'Завантаження…',
   nobodyYet: 'ще нікого',
@@ -238,3 +248,15 @@ export const moment = (locale, time) =>
     dateStyle: 'medium',
     timeStyle: 'short',
   }).format(new Date(time));
+
+/** Of a list: the time of today, else the day. */
+export const shortTime = (locale, time) => {
+  const date = new Date(time);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return new Intl.DateTimeFormat(
+    variant(locale),
+    isToday
+      ? { hour: '2-digit', minute: '2-digit' }
+      : { day: 'numeric', month: 'short' },
+  ).format(date);
+};
