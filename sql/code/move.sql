@@ -197,21 +197,24 @@ EXCEPTION WHEN OTHERS OR query_canceled OR assert_failure THEN
     quote_nullable(h.render), SQLERRM;
   kind := 'resync';
   data := NULL;
-  late := SQLSTATE = '57014';
+  late := SQLSTATE IN ('57014', '55P03');
 END $$;
 COMMENT ON FUNCTION pgpush.render(pgpush.held) IS
   'For rendered: what a held event says as things stand now';
 
+-- authorize answers no where a rule runs into a time limit, so time tells.
 CREATE OR REPLACE FUNCTION pgpush.recheck(user_id text, room text,
   OUT kind text, OUT late boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  began timestamptz := clock_timestamp();
 BEGIN
-  late := false;
   kind := CASE WHEN coalesce(room, '') <> '' AND pgpush.authorize(user_id, room,
     '{"session": null, "claims": {}}') THEN 'nothing' ELSE 'revoke' END;
+  late := clock_timestamp() - began >= '100 ms';
 EXCEPTION WHEN OTHERS OR query_canceled THEN
   kind := 'revoke';
-  late := SQLSTATE = '57014';
+  late := SQLSTATE IN ('57014', '55P03');
 END $$;
 COMMENT ON FUNCTION pgpush.recheck(text, text) IS
   'For rendered: whether a user must leave a room, as the rules are now';
@@ -234,10 +237,16 @@ BEGIN
     WHERE x.xid = cut_xid AND x.id >= cut ORDER BY x.id LIMIT most
   LOOP
     IF o.recheck IS NOT NULL THEN
+      IF give_up THEN
+        all_done := all_done || json_build_object('xid', o.xid::text,
+          'id', o.id, 'kind', 'revoke');
+        CONTINUE;
+      END IF;
       SELECT * INTO r FROM pgpush.recheck(o.recheck, o.room);
+      late := r.late;
       all_done := all_done || json_build_object('xid', o.xid::text, 'id', o.id,
         'kind', r.kind);
-      EXIT WHEN r.late;
+      EXIT WHEN late;
       CONTINUE;
     END IF;
     EXIT WHEN o.key IS NULL OR coalesce(o.event, '') <> '';
@@ -256,11 +265,14 @@ BEGIN
     all_done := all_done || json_build_object('xid', o.xid::text, 'id', o.id);
     EXIT WHEN late;
   END LOOP;
+  IF late THEN
+    all_done := all_done || json_build_object('late', true);
+  END IF;
   RETURN (SELECT json_agg(e ORDER BY i) FROM unnest(all_done)
     WITH ORDINALITY AS u (e, i));
 END $$;
 COMMENT ON FUNCTION pgpush.rendered(xid8, bigint, int, boolean) IS
-  'For the leader: what the releases and rechecks from this row of the outbox on release and revoke, for move_on. give_up: nothing is rendered, but becomes a resync';
+  'For the leader: what the releases and rechecks from this row of the outbox on release and revoke, for move_on. give_up: nothing is asked, but becomes a resync or a revoke. The last element says late if a time limit struck';
 
 CREATE OR REPLACE FUNCTION pgpush.rendered_due(most int,
   give_up boolean DEFAULT false) RETURNS json
@@ -270,6 +282,7 @@ DECLARE
   h        pgpush.held;
   r        record;
   stop     timestamptz := clock_timestamp() + '50 ms';
+  late     boolean := false;
 BEGIN
   FOR h IN SELECT * FROM pgpush.held x WHERE x.due <= clock_timestamp()
     ORDER BY x.due, x.id LIMIT most
@@ -281,8 +294,12 @@ BEGIN
     SELECT * INTO r FROM pgpush.render(h);
     all_done := all_done || json_build_object('held', h.id, 'kind', r.kind,
       'data', r.data);
-    EXIT WHEN r.late OR clock_timestamp() > stop;
+    late := r.late;
+    EXIT WHEN late OR clock_timestamp() > stop;
   END LOOP;
+  IF late THEN
+    all_done := all_done || json_build_object('late', true);
+  END IF;
   RETURN (SELECT json_agg(e ORDER BY i) FROM unnest(all_done)
     WITH ORDINALITY AS u (e, i));
 END $$;

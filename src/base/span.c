@@ -438,11 +438,12 @@ struct span
 span_member(const struct span *v, const char *name)
 {
 	struct span	 found = { NULL, 0, SPAN_NONE }, value;
-	const char	*p, *end = v->p + v->len;
+	const char	*p, *end;
 	bool		 is_it;
 
 	if (v->kind != SPAN_OBJECT)
 		return found;
+	end = v->p + v->len;
 	for (p = v->p + 1;; p++) {		/* behind '{' or ',' */
 		p = skip_space(p, end);
 		if (*p == '}')
@@ -462,10 +463,11 @@ struct span
 span_next(const struct span *array, size_t *at)
 {
 	struct span	 v = { NULL, 0, SPAN_NONE };
-	const char	*p, *end = array->p + array->len;
+	const char	*p, *end;
 
 	if (array->kind != SPAN_ARRAY)
 		return v;
+	end = array->p + array->len;
 	p = skip_space(array->p + *at + (*at == 0), end);
 	if (*at > 0 && *p == ',')
 		p = skip_space(p + 1, end);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/xmalloc.h"
 #include "db/held.h"
 
@@ -17,6 +19,9 @@
 #define STEP_FACTOR	100	/* after a full step and a move that found none */
 #define RENDER_ROWS	200	/* at once */
 #define FAILURES_MAX	2
+#define LATE_MAX	3	/* in a row: then nothing is asked */
+#define LATE_PAUSE_MS	2000	/* for so long */
+#define LATE		"{\"late\" : true}]"	/* how such an answer ends */
 
 struct held {
 	char	*done;		/* rendered, not placed yet; owned, NULL: none */
@@ -26,6 +31,9 @@ struct held {
 	bool	 full;		/* the last step was */
 	int64_t	 most;		/* rows of the step under way */
 	int	 failures;	/* of rendering, in a row */
+	int	 late;		/* time limits that struck, in a row */
+	int64_t	 again_ms;	/* until then nothing is asked */
+	bool	 gave_up;	/* nothing is, in the statement under way */
 };
 
 /* Milliseconds from now; negative: late; NULL: never. */
@@ -122,15 +130,38 @@ int
 held_render(struct held *h, struct pg *pg, bool give_up, pg_done done,
     void *arg)
 {
+	bool		 stops = give_up || clock_ms() < h->again_ms;
 	char		 most[PG_NUMBER_MAX];
-	const char	*stop = give_up ? "true" : "false";
+	const char	*stop = stops ? "true" : "false";
 	const char	*cut[] = { h->cut_xid, h->cut,
 	    pg_param(most, RENDER_ROWS), stop };
 	const char	*due[] = { most, stop };
 
+	h->gave_up = stops;
 	if (h->cut_xid[0] != '\0')
 		return pg_send(pg, &cut_stmt, cut, done, arg);
 	return pg_send(pg, &due_stmt, due, done, arg);
+}
+
+/*
+ * What hangs costs everybody its time limit, once for each event that it makes:
+ * so after a few it is left alone for a while, and then tried once.
+ */
+static void
+held_note_late(struct held *h, const char *json)
+{
+	size_t	len = strlen(json), tail = strlen(LATE);
+
+	if (h->gave_up)
+		return;
+	if (len < tail || strcmp(json + len - tail, LATE) != 0)
+		h->late = 0;
+	else if (++h->late >= LATE_MAX) {
+		h->again_ms = clock_ms() + LATE_PAUSE_MS;
+		log_warn("feed=leader msg=\"held events and rechecks take too "
+		    "long: resync and revoke instead\" pause_ms=%d",
+		    LATE_PAUSE_MS);
+	}
 }
 
 void
@@ -146,6 +177,7 @@ held_rendered(struct held *h, const struct pg_result *res)
 	json = pg_value(res, 0, 0);
 	free(h->done);
 	h->done = xstrdup(json == NULL ? "[]" : json);
+	held_note_late(h, h->done);
 }
 
 bool

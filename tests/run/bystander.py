@@ -320,6 +320,41 @@ def slow_present(w):
         gate.release()
 
 
+RENDER = """
+CREATE FUNCTION app.rendered(arg jsonb) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN PERFORM app.gate(); RETURN arg; END $$;
+"""
+
+
+@pattern()
+@contextlib.contextmanager
+def slow_render(w):
+    """a held event whose render hangs, released for a stranger's room"""
+    w.db.psql(RENDER, "app_owner")
+    with Gate(w) as gate:
+        for i in range(200):
+            w.sql("SELECT pgpush.hold(%s, 'open:stranger', 'held', "
+                "'app.rendered(jsonb)', '{}')", "k%d" % i)
+            w.sql("SELECT pgpush.release(%s)", "k%d" % i)
+        wait_hanging(w)
+        yield None
+        gate.release()
+
+
+@pattern()
+@contextlib.contextmanager
+def slow_recheck(w):
+    """a rule that hangs when the leader asks it again for a stranger"""
+    with Gate(w) as gate:
+        for i in range(200):
+            w.sql("INSERT INTO pgpush.outbox (room, recheck) "
+                "VALUES (%s, 'hostile')", "hangs:%d" % i)
+        wait_hanging(w)
+        yield None
+        gate.release()
+
+
 # ---- connections and bytes -------------------------------------------------
 
 @pattern(max_connections=50, auth_timeout="5m")
