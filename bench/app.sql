@@ -33,10 +33,19 @@ END $$;
 CREATE TRIGGER tell AFTER INSERT ON bench.notified
   FOR EACH ROW EXECUTE FUNCTION bench.tell();
 
-REVOKE EXECUTE ON FUNCTION bench.greet, bench.may_join FROM PUBLIC;
+-- For clients of Socket.IO, which join by an event.
+CREATE FUNCTION bench.enter(user_id text, room text, data jsonb, ctx jsonb)
+RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT jsonb_build_object('join', jsonb_build_array(data),
+  'reply', jsonb_build_object('joined', data))
+  FROM bench.rooms WHERE 'room:' || id = data #>> '{}' AND open $$;
+
+REVOKE EXECUTE ON FUNCTION bench.greet, bench.may_join, bench.enter FROM PUBLIC;
 GRANT USAGE ON SCHEMA bench TO pgpush_owner;
 
 SELECT pgpush.greet('bench.greet(text,jsonb)');
 SELECT pgpush.allow('room:{id}', 'bench.may_join(text,jsonb,jsonb)');
+SELECT pgpush.on('join', 'bench.enter(text,text,jsonb,jsonb)', member => false);
 SELECT pgpush.attach('bench.events', room => '{room}',
   event => '{"insert":"e"}', columns => ARRAY['n', 't', 'pad']);

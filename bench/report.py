@@ -8,8 +8,9 @@ import statistics
 
 from place import HERE, VAR
 
-PEERS = ["limit", "socketio", "ws", "nchan", "nats", "pgpushd"]
-TITLES = ["limit", "socket.io + pg", "ws + pg", "nchan", "NATS", "pgpushd"]
+PEERS = ["limit", "socketio", "ws", "nchan", "nats", "pgpushd", "pgpushd-io"]
+TITLES = ["limit", "socket.io + pg", "ws + pg", "nchan", "NATS", "pgpushd",
+    "pgpushd, Socket.IO"]
 
 # Row, what it is, format of a figure, what pgpushd must reach, what bounds it.
 COMPARED = [

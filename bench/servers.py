@@ -111,6 +111,18 @@ class Pgpushd(Server):
             stdout=subprocess.PIPE).stdout.decode().strip()
 
 
+class PgpushdIo(Pgpushd):
+    """The same daemon for clients of Socket.IO."""
+
+    name = title = "pgpushd-io"
+    overhead = 90
+
+    def load_args(self):
+        return ["--socketio", '40{"token":"%t"}',
+            "--send", '420["join","room:%g"]', "--expect", '"joined"',
+            self.url("/socket.io/?EIO=4&transport=websocket")]
+
+
 class Node(Server):
     """A driver in peers/ that LISTENs."""
 
@@ -296,4 +308,4 @@ def package(name):
     return done.stdout.decode()
 
 
-ALL = [Limit, SocketIo, Ws, Nchan, Nats, Pgpushd]
+ALL = [Limit, SocketIo, Ws, Nchan, Nats, Pgpushd, PgpushdIo]

@@ -21,6 +21,7 @@
 #include "base/xmalloc.h"
 #include "check.h"
 #include "db/conninfo.h"
+#include "net/tls.h"
 
 #define WHERE_MAX	512
 #define OTHER_FDS	64	/* that are no client's */
@@ -60,13 +61,14 @@ address_check(const char *address)
 }
 
 static int
-check_listen(const struct config *cfg, char *err, size_t errlen)
+check_listen(const struct config *cfg, const char *key, const char *list,
+    char *err, size_t errlen)
 {
-	const char	*pos = cfg->listen, *rest;
+	const char	*pos = list, *rest;
 	char		 address[ADDR_MAX], other[ADDR_MAX],
 			 where[WHERE_MAX];
 
-	config_where(cfg, "listen", where, sizeof(where));
+	config_where(cfg, key, where, sizeof(where));
 	while (config_list_next(&pos, address, sizeof(address))) {
 		if (address_check(address) == -1) {
 			(void)snprintf(err, errlen, "%s: %s: %s", where,
@@ -82,6 +84,23 @@ check_listen(const struct config *cfg, char *err, size_t errlen)
 			}
 	}
 	return 0;
+}
+
+static int
+check_tls(const struct config *cfg, char *err, size_t errlen)
+{
+	struct tls_files	 files = { cfg->tls_certificate_file,
+				    cfg->tls_key_file,
+				    cfg->tls_ticket_secret_file };
+	struct tls		*t;
+	int			 result;
+
+	if (cfg->tls_listen[0] == '\0')
+		return 0;
+	t = tls_new();
+	result = tls_load(t, &files, err, errlen);
+	tls_free(t);
+	return result;
 }
 
 static void
@@ -132,12 +151,17 @@ check_config(const struct config *cfg, const char *file,
 	if (check_database(cfg, "database", cfg->database, err,
 	    errlen) == -1 ||
 	    check_database(cfg, "follow_dsn", cfg->follow_dsn, err,
-	    errlen) == -1 || check_listen(cfg, err, errlen) == -1)
+	    errlen) == -1 ||
+	    check_listen(cfg, "listen", cfg->listen, err, errlen) == -1 ||
+	    check_listen(cfg, "tls_listen", cfg->tls_listen, err,
+	    errlen) == -1 || check_tls(cfg, err, errlen) == -1)
 		return -1;
 	warn_descriptors(cfg, warn);
 	if (has_secret(cfg))
 		warn_mode(file, warn);
 	warn_mode(cfg->jwt_secret_file, warn);
+	warn_mode(cfg->tls_key_file, warn);
+	warn_mode(cfg->tls_ticket_secret_file, warn);
 	if (cfg->jwt_short_secret != 0)
 		warn("jwt_short_secret: whoever has one token of yours can "
 		    "find a short secret by trying, and make tokens for any "

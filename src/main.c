@@ -16,9 +16,11 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "check.h"
 #include "db/migrate.h"
 #include "init.h"
+#include "reload.h"
 #include "server.h"
 #include "base/token.h"
 
@@ -76,8 +78,18 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 	(void)what;
 	(void)arg;
 	end_signal = (int)sig;
+	notify_send("STOPPING=1\nSTATUS=sending clients away");
 	log_info("msg=signal number=%d", (int)sig);
 	server_drain();
+}
+
+static void
+on_hangup(evutil_socket_t sig, short what, void *arg)
+{
+	(void)sig;
+	(void)what;
+	(void)arg;
+	reload();
 }
 
 static void
@@ -87,6 +99,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	log_tick();
+	notify_send("WATCHDOG=1");
 	clock_start(tick_timer, TICK_MS);
 }
 
@@ -94,8 +107,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 static void
 ignore_signals(void)
 {
-	static const int	numbers[] = { SIGPIPE, SIGHUP, SIGUSR1,
-				    SIGUSR2, SIGALRM };
+	static const int	numbers[] = { SIGPIPE, SIGUSR1, SIGUSR2,
+				    SIGALRM };
 	size_t			i;
 
 	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -141,10 +154,10 @@ new_base(void)
 }
 
 static int
-run(const struct config *cfg, const char *file, const struct token_keys *keys)
+run(struct config *cfg, const char *file, struct token_keys *keys)
 {
 	struct event_base	*base;
-	struct event		*term, *intr;
+	struct event		*term, *intr, *hup;
 	char			 err[ERR_MAX];
 	int			 r = 0;
 
@@ -154,10 +167,13 @@ run(const struct config *cfg, const char *file, const struct token_keys *keys)
 	base = new_base();
 	term = evsignal_new(base, SIGTERM, on_signal, NULL);
 	intr = evsignal_new(base, SIGINT, on_signal, NULL);
+	hup = evsignal_new(base, SIGHUP, on_hangup, NULL);
+	reload_init(cfg, keys, file);
 	tick_timer = clock_new(base, on_tick, NULL);
 	clock_start(tick_timer, TICK_MS);
-	if (term == NULL || intr == NULL || event_add(term, NULL) == -1 ||
-	    event_add(intr, NULL) == -1)
+	if (term == NULL || intr == NULL || hup == NULL ||
+	    event_add(term, NULL) == -1 || event_add(intr, NULL) == -1 ||
+	    event_add(hup, NULL) == -1)
 		fatal("msg=\"cannot catch signals\"");
 	if (server_start(base, cfg, keys, err, sizeof(err)) == -1) {
 		(void)fprintf(stderr, "pgpushd: %s\n", err);
@@ -169,6 +185,7 @@ run(const struct config *cfg, const char *file, const struct token_keys *keys)
 	event_free(tick_timer);
 	event_free(term);
 	event_free(intr);
+	event_free(hup);
 	event_base_free(base);
 	libevent_global_shutdown();
 	return r;
@@ -249,7 +266,7 @@ warn_to_log(const char *text)
 
 /* All but migrations: what needs good keys. */
 static int
-check_and_run(const struct config *cfg, const struct options *o)
+check_and_run(struct config *cfg, const struct options *o)
 {
 	struct token_keys	*keys;
 	char			 err[ERR_MAX];

@@ -19,17 +19,24 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "base/metrics.h"
+#include "base/notify.h"
 #include "base/text.h"
 #include "base/table.h"
 #include "base/xmalloc.h"
 #include "db/feed.h"
 #include "db/pg.h"
 #include "dialect/endpoint.h"
+#include "gauges.h"
 #include "net/conn.h"
+#include "net/http.h"
 #include "net/listener.h"
 #include "net/request.h"
 #include "net/route.h"
+#include "net/sock.h"
+#include "net/tls.h"
 #include "push/admit.h"
+#include "push/arrival.h"
 #include "push/client.h"
 #include "push/handler.h"
 #include "push/hub.h"
@@ -61,6 +68,7 @@ static struct event_base	*loop;
 static struct conn_limits	 limits;
 static struct feed		*feed;
 static struct pg		*query;
+static struct tls		*tls;		/* NULL: no tls_listen */
 static struct event		*drain_timer;
 static struct event		*watch_timer;
 static int64_t			 unready_ms;	/* since when */
@@ -109,7 +117,29 @@ static const struct route status_routes[] = {
 	{ NULL, NULL, NULL, false },
 };
 
-static const struct route *const status_tables[] = { status_routes };
+static void
+open_metrics(struct conn *c, const struct http_request *req)
+{
+	const struct http_slice	*h = http_header_find(req, "Accept");
+	char			*accept = h == NULL ? NULL : xmemdup(h->p,
+				    h->len), *text;
+	enum metrics_format	 format = metrics_choose(accept);
+
+	gauges_update(is_ready(), feed_position(feed));
+	text = metrics_print(format);
+	conn_answer(c, 200, NULL, metrics_type(format), text, strlen(text));
+	free(text);
+	free(accept);
+}
+
+static const struct route metrics_routes[] = {
+	{ "GET", "/metrics", open_metrics, false },
+	{ NULL, NULL, NULL, false },
+};
+
+static const struct route *const status_tables[] = { status_routes,
+	metrics_routes };
+#define NSTATUS	(sizeof(status_tables) / sizeof(status_tables[0]))
 
 static void
 on_request(struct conn *c, const struct http_request *req)
@@ -130,7 +160,7 @@ static void
 on_status_request(struct conn *c, const struct http_request *req)
 {
 	conn_hush(c);
-	route_serve(status_tables, 1, c, req);
+	route_serve(status_tables, NSTATUS, c, req);
 }
 
 /* Of addresses that clients do not know. */
@@ -147,6 +177,7 @@ start_listening(void)
 {
 	if (listener_open() == 0) {
 		listening = true;
+		notify_send("READY=1\nSTATUS=serving clients");
 		return;
 	}
 	/* The address was free, and another daemon was faster. */
@@ -267,11 +298,19 @@ on_stamp(void *arg, struct feed_stamp *stamp)
 	text_add(&pids, ",");
 	text_add_number(&pids, member_backend());
 	rule_backends(&pids);
+	arrival_backends(&pids);
 	handler_backends(&pids);
 	text_add(&pids, "}");
 	(void)snprintf(stamp->backends, sizeof(stamp->backends), "%s",
 	    pids.buf);
 	free(pids.buf);
+}
+
+static void
+on_present(void *arg)
+{
+	(void)arg;
+	arrival_look();
 }
 
 static void
@@ -281,8 +320,23 @@ on_unknown(void *arg)
 	presence_renew();
 }
 
+static void
+on_term(void *arg, int64_t first)
+{
+	(void)arg;
+	hub_term(first);
+}
+
+static void
+on_newest(void *arg, int64_t id, uint64_t asked)
+{
+	(void)arg;
+	member_newest(id, asked);
+}
+
 static const struct feed_ops feed_ops = { on_entry, on_complete, on_notify,
-	on_missed, on_ready, on_stamp, on_unknown };
+	on_missed, on_term, on_newest, on_ready, on_stamp, on_present,
+	on_unknown };
 static const struct hub_ops hub_ops = { client_revoked, client_kicked,
 	client_config };
 
@@ -407,7 +461,10 @@ server_exit(void)
 		if (e->exit != NULL)
 			e->exit();
 	conn_exit();
+	sock_exit();
+	tls_free(tls);
 	client_exit();
+	arrival_exit();
 	feed_free(feed);
 	pg_free(query);
 	handler_exit();
@@ -475,6 +532,7 @@ start_modules(const struct token_keys *keys)
 	member_init(loop, cfg, feed);
 	hub_init(cfg, &hub_ops);
 	rule_init(loop, cfg, feed, query);
+	arrival_init(loop, cfg, feed, query);
 	handler_init(loop, cfg, feed, query, client_loaded);
 	presence_init(loop, query, node);
 	recovery_init(loop, cfg, query, node);
@@ -486,13 +544,13 @@ start_modules(const struct token_keys *keys)
 /* Returns 0, or -1 with where and why in err. */
 static int
 take_addresses(const char *key, const char *list, bool reuse_port,
-    listener_accept *accept, char *err, size_t errlen)
+    const struct tls *with, listener_accept *accept, char *err, size_t errlen)
 {
 	char		 address[ADDR_MAX], where[WHERE_MAX];
 	const char	*why;
 
 	while (config_list_next(&list, address, sizeof(address))) {
-		if (listener_add(address, reuse_port, accept) == 0)
+		if (listener_add(address, reuse_port, with, accept) == 0)
 			continue;
 		why = strerror(errno);
 		config_where(cfg, key, where, sizeof(where));
@@ -500,6 +558,25 @@ take_addresses(const char *key, const char *list, bool reuse_port,
 		return -1;
 	}
 	return 0;
+}
+
+static int
+load_tls(const struct config *from, char *err, size_t errlen)
+{
+	struct tls_files	files = { from->tls_certificate_file,
+				    from->tls_key_file,
+				    from->tls_ticket_secret_file };
+
+	if (tls == NULL)
+		tls = tls_new();
+	return tls_load(tls, &files, err, errlen);
+}
+
+static int64_t
+max_clients(void)
+{
+	return cfg->max_connections > 0 ? cfg->max_connections :
+	    (int64_t)descriptors_but(SPARE_FDS);
 }
 
 static void
@@ -518,15 +595,15 @@ server_start(struct event_base *base, const struct config *config,
 	cfg = config;
 	loop = base;
 	listener_init(loop, conn_count, descriptors_but(OWN_FDS));
-	admit_init(cfg->max_connections > 0 ? cfg->max_connections :
-	    (int64_t)descriptors_but(SPARE_FDS));
+	admit_init(max_clients(), cfg->max_per_address);
 	set_limits();
 	drain_timer = clock_new(loop, on_drain_timer, NULL);
 	watch_timer = clock_new(loop, on_watch_timer, NULL);
+	gauges_init();
 	unready_ms = clock_ms();
 	node = node_name();
 	start_modules(keys);
-	if (take_addresses("status_listen", cfg->status_listen, false,
+	if (take_addresses("status_listen", cfg->status_listen, false, NULL,
 	    on_status_accept, err, errlen) == -1)
 		return -1;
 	if (listener_open() == -1) {
@@ -535,8 +612,26 @@ server_start(struct event_base *base, const struct config *config,
 		return -1;
 	}
 	if (take_addresses("listen", cfg->listen, cfg->reuse_port != 0,
-	    on_accept, err, errlen) == -1)
+	    NULL, on_accept, err, errlen) == -1)
+		return -1;
+	if (cfg->tls_listen[0] != '\0' &&
+	    (load_tls(cfg, err, errlen) == -1 || take_addresses("tls_listen",
+	    cfg->tls_listen, cfg->reuse_port != 0, tls, on_accept, err,
+	    errlen) == -1))
 		return -1;
 	clock_start(watch_timer, START_STEP_MS);
 	return 0;
+}
+
+int
+server_reload(const struct config *fresh, char *err, size_t errlen)
+{
+	return tls == NULL ? 0 : load_tls(fresh, err, errlen);
+}
+
+void
+server_reloaded(void)
+{
+	set_limits();
+	admit_set_max(max_clients(), cfg->max_per_address);
 }

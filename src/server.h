@@ -28,6 +28,13 @@ int	 server_start(struct event_base *base, const struct config *cfg,
  */
 void	 server_drain(void);
 
+/* Before a configuration is taken over: what of it can still fail.  Returns 0,
+ * or -1 with the reason in err. */
+int	 server_reload(const struct config *fresh, char *err, size_t errlen)
+    __attribute__((warn_unused_result));
+/* And afterwards. */
+void	 server_reloaded(void);
+
 /* Free what is left, after the loop; returns the status to exit with. */
 int	 server_exit(void);
 

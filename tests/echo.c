@@ -33,7 +33,7 @@ on_message(struct conn *c, bool binary, const uint8_t *p, size_t len)
 	frame_unref(f);
 }
 
-static const struct conn_ops conn_ops = { on_message, NULL, NULL, NULL };
+static const struct conn_ops conn_ops = { on_message, NULL, NULL, NULL, NULL };
 
 static void
 on_request(struct conn *c, const struct http_request *req)
@@ -77,7 +77,7 @@ main(int argc, char *argv[])
 	conn_init(base);
 	listener_init(base, conn_count, SIZE_MAX);
 	address = xasprintf("127.0.0.1:%d", port);
-	if (listener_add(address, false, on_accept) == -1 ||
+	if (listener_add(address, false, NULL, on_accept) == -1 ||
 	    listener_open() == -1)
 		fatal("msg=\"cannot listen\" port=%d", port);
 	free(address);

@@ -155,6 +155,15 @@ lines_no_number(struct session *s, int64_t n)
 	return NULL;
 }
 
+static struct frame *
+lines_at(struct session *s, int64_t id, const char *epoch)
+{
+	(void)s;
+	(void)id;
+	(void)epoch;
+	return NULL;
+}
+
 static void
 lines_begin(struct session *s)
 {
@@ -184,7 +193,7 @@ static const struct dialect lines_dialect = {
 	.reply_auth = lines_reply_number,
 	.error = lines_error,
 	.reset = lines_reset,
-	.at = lines_no_number,
+	.at = lines_at,
 	.expiring = lines_no_number,
 };
 
@@ -204,7 +213,8 @@ on_closed(struct conn *c, int code)
 	client_lost(conn_owner(c));
 }
 
-static const struct conn_ops stream_ops = { NULL, on_drained, NULL, on_closed };
+static const struct conn_ops stream_ops = { NULL, on_drained, NULL, on_closed,
+	NULL };
 
 /* The session that the query names, if the token's user is its own. */
 static struct session *
@@ -243,7 +253,7 @@ carry_on(struct conn *c, struct session *s)
 static void
 open_stream(struct conn *c, const struct http_request *req)
 {
-	char		*token = request_token(req, false);
+	char		*token = request_token(req, true);
 	char		 id[SESSION_ID_LEN + 1];
 	struct session	*s;
 
@@ -310,7 +320,7 @@ on_waiting_closed(struct conn *c, int code)
 }
 
 static const struct conn_ops waiting_ops = { NULL, NULL, NULL,
-	on_waiting_closed };
+	on_waiting_closed, NULL };
 
 /* "verb argument data" as a command. */
 static void
@@ -341,7 +351,7 @@ parse(struct command *cmd, const struct http_slice *body)
 static void
 open_command(struct conn *c, const struct http_request *req)
 {
-	char		*token = request_token(req, false);
+	char		*token = request_token(req, true);
 	struct session	*s = token == NULL ? NULL : find_session(req, token);
 	struct waiting	*w;
 	struct command	 cmd;

@@ -54,7 +54,7 @@ peer_run(int argc, char *argv[], conn_request *request,
 	start(base);
 	listener_init(base, conn_count, SIZE_MAX);
 	address = xasprintf("127.0.0.1:%s", argv[1]);
-	if (listener_add(address, false, on_accept) == -1 ||
+	if (listener_add(address, false, NULL, on_accept) == -1 ||
 	    listener_open() == -1)
 		fatal("msg=\"cannot listen\" address=%s", address);
 	free(address);

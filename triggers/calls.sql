@@ -4,7 +4,7 @@
 -- an order go to its room, but for the socket that sent them, as they are,
 -- with `from` beside.  Sound and picture do not come by here.
 --
--- Load after messages.sql (see there) and moderation.sql.
+-- Load after messages.sql (see there); with moderation.sql the muted cannot call.
 --
 -- They are signals, and all of a call go through the outbox, whatever their
 -- size: so they come in the order in which they were sent, which a large offer
@@ -100,9 +100,11 @@ BEGIN
   ELSIF array_position(parties, NULL) IS NOT NULL THEN
     RETURN public.push_refusal('not_found', 'There is nobody to call yet');
   END IF;
-  said := public.push_muted(room, who);
-  IF said IS NOT NULL AND event <> 'call_end' THEN
-    RETURN public.push_refusal('muted', said);
+  IF event <> 'call_end' AND to_regprocedure('public.push_muted(text,uuid)') IS NOT NULL THEN
+    said := public.push_muted(room, who);
+    IF said IS NOT NULL THEN
+      RETURN public.push_refusal('muted', said);
+    END IF;
   END IF;
   RETURN NULL;
 END $$;

@@ -18,13 +18,32 @@ BEGIN;
 
 SET LOCAL client_min_messages = warning;
 
+-- What the schema lacks is said when this is loaded, not at the first message.
+DO $$
+DECLARE
+  missing text;
+BEGIN
+  SELECT string_agg(c, ', ') INTO missing
+    FROM unnest('{disputes.order_id,disputes.client_id,disputes.performer_id,
+      disputes.moderator_id,disputes.status,dispute_messages.dispute_id,
+      dispute_message_attachments.message_id}'::text[]) AS c
+   WHERE NOT EXISTS (SELECT FROM pg_attribute
+      WHERE attrelid = to_regclass('public.' || split_part(c, '.', 1))
+        AND attname = split_part(c, '.', 2) AND NOT attisdropped);
+  IF missing IS NOT NULL THEN
+    RAISE EXCEPTION 'disputes.sql needs columns that this database does not have: %', missing
+      USING HINT = 'demo/db/schema.sql has them; if yours have other names, change them in this file.';
+  END IF;
+END $$;
+
 CREATE OR REPLACE FUNCTION public.push_dispute_access(of_dispute uuid, of_user uuid) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT coalesce(u.id IN (d.client_id, d.performer_id, d.moderator_id)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (SELECT coalesce(u.id IN (d.client_id, d.performer_id, d.moderator_id)
                   OR u.role = 'admin', false)
     FROM public.disputes d LEFT JOIN public.users u ON u.id = of_user
-   WHERE d.id = of_dispute;
-$$;
+   WHERE d.id = of_dispute);
+END $$;
 COMMENT ON FUNCTION public.push_dispute_access(uuid, uuid) IS
   'Whether a user may be in a dispute''s chat; NULL if there is no such dispute.';
 
@@ -101,29 +120,16 @@ END $$;
 COMMENT ON FUNCTION public.push_dispute_messages_insert() IS
   'At commit: sends dispute_message with what the transaction has attached to it.';
 
-CREATE OR REPLACE FUNCTION public.push_disputes_insert() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  n record;
-  data jsonb;
-BEGIN
-  FOR n IN SELECT * FROM pgpush_new LOOP
-    data := jsonb_build_object(
-      'disputeId', n.id, 'orderId', n.order_id, 'clientId', n.client_id,
-      'performerId', n.performer_id, 'reason', n.reason,
-      'createdAt', pgpush.iso(n.created_at));
-    PERFORM pgpush.emit('order:' || n.order_id, 'dispute_opened', data,
-      dup => 'dispute_opened:' || n.id);
-    PERFORM pgpush.emit('admin:notifications', 'dispute_opened', data,
-      dup => 'dispute_opened:' || n.id);
-  END LOOP;
-  RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
-  RETURN NULL;
-END $$;
-COMMENT ON FUNCTION public.push_disputes_insert() IS
-  'Sends dispute_opened to the order''s room and to the admins, once to who is in both.';
+-- Once to a session that is in both rooms.
+SELECT pgpush.attach('public.disputes', rooms => '{"order:{order_id}",admin:notifications}',
+  event => '{"insert":"dispute_opened"}', data => $$jsonb_build_object(
+    'disputeId', new.id, 'orderId', new.order_id, 'clientId', new.client_id,
+    'performerId', new.performer_id, 'reason', new.reason,
+    'createdAt', pgpush.iso(new.created_at))$$);
+SELECT pgpush.attach('public.disputes', 'dispute:{id}', '{"update":"dispute_status_update"}',
+  "when" => 'new.status IS DISTINCT FROM old.status', data => $$jsonb_build_object(
+    'disputeId', new.id, 'orderId', new.order_id, 'status', new.status,
+    'updatedBy', new.moderator_id, 'updatedAt', pgpush.iso(new.updated_at))$$);
 
 CREATE OR REPLACE FUNCTION public.push_disputes_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -132,7 +138,6 @@ DECLARE
   r record;
   other uuid;
 BEGIN
-  -- First out of the room, then the event.
   FOR r IN
     SELECT o.id, u.was AS gone, ARRAY[o.client_id, o.performer_id, o.moderator_id] AS parties
       FROM pgpush_old o JOIN pgpush_new n USING (id),
@@ -148,34 +153,23 @@ BEGIN
       PERFORM public.push_part(r.gone, other);
     END LOOP;
   END LOOP;
-
-  PERFORM pgpush.emit('dispute:' || n.id, 'dispute_status_update',
-            jsonb_build_object(
-              'disputeId', n.id, 'orderId', n.order_id, 'status', n.status,
-              'updatedBy', n.moderator_id, 'updatedAt', pgpush.iso(n.updated_at)))
-     FROM pgpush_new n JOIN pgpush_old o USING (id)
-    WHERE n.status IS DISTINCT FROM o.status
-    ORDER BY n.created_at, n.id;
   RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
   RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
   RETURN NULL;
 END $$;
 COMMENT ON FUNCTION public.push_disputes_update() IS
-  'Puts out of the dispute''s room who is no longer a party of it; sends dispute_status_update.';
+  'Puts out of the dispute''s room who is no longer a party of it.';
 
 DROP TRIGGER IF EXISTS push_insert ON public.dispute_messages;
 CREATE CONSTRAINT TRIGGER push_insert AFTER INSERT ON public.dispute_messages
   DEFERRABLE INITIALLY DEFERRED
   FOR EACH ROW EXECUTE FUNCTION public.push_dispute_messages_insert();
 
-DROP TRIGGER IF EXISTS push_insert ON public.disputes;
-CREATE TRIGGER push_insert AFTER INSERT ON public.disputes
-  REFERENCING NEW TABLE AS pgpush_new
-  FOR EACH STATEMENT EXECUTE FUNCTION public.push_disputes_insert();
-
-DROP TRIGGER IF EXISTS push_update ON public.disputes;
-CREATE TRIGGER push_update AFTER UPDATE ON public.disputes
+-- By its name before the trigger of attach: first out of the room, then the
+-- event.
+DROP TRIGGER IF EXISTS out_of_the_room ON public.disputes;
+CREATE TRIGGER out_of_the_room AFTER UPDATE ON public.disputes
   REFERENCING OLD TABLE AS pgpush_old NEW TABLE AS pgpush_new
   FOR EACH STATEMENT EXECUTE FUNCTION public.push_disputes_update();
 
@@ -187,7 +181,6 @@ REVOKE ALL ON FUNCTION
   public.push_dispute_typing(text, text, jsonb, jsonb),
   public.push_dispute_attachments(uuid),
   public.push_dispute_messages_insert(),
-  public.push_disputes_insert(),
   public.push_disputes_update()
 FROM PUBLIC;
 

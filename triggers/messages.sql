@@ -22,13 +22,32 @@ BEGIN;
 
 SET LOCAL client_min_messages = warning;
 
+-- What the schema lacks is said when this is loaded, not at the first message.
+DO $$
+DECLARE
+  missing text;
+BEGIN
+  SELECT string_agg(c, ', ') INTO missing
+    FROM unnest('{messages.order_id,messages.sender_id,messages.receiver_id,
+      messages.content,messages.deleted,messages.edited,messages.read_at,
+      message_attachments.message_id,message_attachments.file_url}'::text[]) AS c
+   WHERE NOT EXISTS (SELECT FROM pg_attribute
+      WHERE attrelid = to_regclass('public.' || split_part(c, '.', 1))
+        AND attname = split_part(c, '.', 2) AND NOT attisdropped);
+  IF missing IS NOT NULL THEN
+    RAISE EXCEPTION 'messages.sql needs columns that this database does not have: %', missing
+      USING HINT = 'demo/db/schema.sql has them; if yours have other names, change them in this file.';
+  END IF;
+END $$;
+
 -- Shared
 
 CREATE OR REPLACE FUNCTION public.push_uuid(given text) RETURNS uuid
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT CASE WHEN given ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN                    -- not in SQL, which would be planned at each call
+  RETURN CASE WHEN given ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
               THEN given::uuid END;
-$$;
+END $$;
 COMMENT ON FUNCTION public.push_uuid(text) IS
   'An id as the API writes it, else NULL.  Other spellings of a uuid are refused: a room has one name.';
 
@@ -224,155 +243,49 @@ $$;
 COMMENT ON FUNCTION public.push_attachments(uuid) IS
   'The attachments of an order''s message as its events show them.';
 
-CREATE OR REPLACE FUNCTION public.push_order_message(arg jsonb) RETURNS jsonb
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT jsonb_build_object(
-           'orderId', m.order_id, 'messageId', m.id,
-           'senderId', m.sender_id, 'receiverId', m.receiver_id,
-           'content', CASE WHEN m.deleted THEN '' ELSE m.content END,
-           'attachments', CASE WHEN m.deleted THEN '[]'
-                               ELSE public.push_attachments(m.id) END,
-           'createdAt', pgpush.iso(m.created_at))
-    FROM public.messages m
-   WHERE m.id = (arg ->> 'messageId')::uuid;
-$$;
-COMMENT ON FUNCTION public.push_order_message(jsonb) IS
-  'Renders a held order_message from the message as it stands; NULL if it is gone.';
+-- What of a message becomes an event.  iso prints times as the API does.
 
-CREATE OR REPLACE FUNCTION public.push_message_edit(arg jsonb) RETURNS jsonb
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT jsonb_build_object(
-           'orderId', m.order_id, 'messageId', m.id,
-           'senderId', m.sender_id, 'receiverId', m.receiver_id,
-           'content', m.content, 'attachments', public.push_attachments(m.id),
-           'updatedAt', pgpush.iso(m.updated_at), 'edited', m.edited)
-    FROM public.messages m
-   WHERE m.id = (arg ->> 'messageId')::uuid AND NOT m.deleted;
-$$;
-COMMENT ON FUNCTION public.push_message_edit(jsonb) IS
-  'Renders message_edit from the message as it stands; NULL if it is gone or deleted.';
-
--- Triggers.  An error of ours must not undo the application's write: it
--- becomes a warning in the server's log.
-
-CREATE OR REPLACE FUNCTION public.push_messages_insert() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-  PERFORM pgpush.hold(
-            concat_ws(':', 'order', n.order_id, n.receiver_id),
-            'order:' || n.order_id, 'order_message',
-            'public.push_order_message(jsonb)'::regprocedure,
-            jsonb_build_object('messageId', n.id), interval '200 ms',
-            about => n.id::text)
-     FROM pgpush_new n;
-  RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
-  RETURN NULL;
-END $$;
-COMMENT ON FUNCTION public.push_messages_insert() IS
-  'Holds order_message until the notification, or for 200 ms.';
-
--- enable_nestloop: the plan is kept for the session, and one made for a single
--- row would compare 20,000 rows with 20,000.  jit: where a loop cannot be
--- avoided the price of doing it anyway looks worth compiling for.
-CREATE OR REPLACE FUNCTION public.push_messages_update() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET enable_nestloop = off SET jit = off AS $$
-DECLARE
-  held text;
-  released boolean;
-  reader text := nullif(current_setting('pgpush.user', true), '');
-BEGIN
-  FOR held IN
-    SELECT DISTINCT concat_ws(':', 'order', o.order_id, o.receiver_id)
-      FROM pgpush_new n JOIN pgpush_old o USING (id)
-     WHERE (n.deleted AND NOT o.deleted)
-        OR (n.content IS DISTINCT FROM o.content AND NOT n.deleted)
-        OR (n.read_at IS NOT NULL AND o.read_at IS NULL)
-  LOOP
-    PERFORM pgpush.release(held);
-  END LOOP;
-  released := FOUND;
-  IF NOT released THEN
-    RETURN NULL;
-  END IF;
-
-  PERFORM pgpush.emit('order:' || n.order_id, 'message_edit',
-            jsonb_build_object(
-              'orderId', n.order_id, 'messageId', n.id,
-              'senderId', n.sender_id, 'receiverId', n.receiver_id,
-              'content', n.content, 'attachments', public.push_attachments(n.id),
-              'updatedAt', pgpush.iso(n.updated_at), 'edited', n.edited))
-     FROM pgpush_new n JOIN pgpush_old o USING (id)
-    WHERE n.content IS DISTINCT FROM o.content AND NOT n.deleted
-    ORDER BY n.created_at, n.id;
-
-  PERFORM pgpush.emit('order:' || n.order_id, 'message_delete',
-            jsonb_build_object(
-              'orderId', n.order_id, 'messageId', n.id,
-              'senderId', n.sender_id, 'receiverId', n.receiver_id))
-     FROM pgpush_new n JOIN pgpush_old o USING (id)
-    WHERE n.deleted AND NOT o.deleted
-    ORDER BY n.created_at, n.id;
-
-  -- Outside of a handler nobody says who reads; it is the receiver, and NULL
-  -- where one statement marks the messages of several.
-  PERFORM pgpush.emit('order:' || r.order_id, 'messages_read',
-            jsonb_build_object(
-              'orderId', r.order_id,
-              'readBy', coalesce(reader, CASE WHEN r.first = r.last THEN r.first END),
-              'readAt', pgpush.iso(r.read_at)),
-            others => true)
-     FROM (SELECT n.order_id, max(n.read_at) AS read_at,
-                  min(n.receiver_id::text) AS first, max(n.receiver_id::text) AS last
-             FROM pgpush_new n JOIN pgpush_old o USING (id)
-            WHERE n.read_at IS NOT NULL AND o.read_at IS NULL
-            GROUP BY n.order_id) r;
-  RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
-  RETURN NULL;
-END $$;
-COMMENT ON FUNCTION public.push_messages_update() IS
-  'Sends message_edit, message_delete and messages_read, after what is still held of these messages.';
-
-CREATE OR REPLACE FUNCTION public.push_message_attachments_insert() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  m record;
-BEGIN
-  FOR m IN
-    SELECT id, order_id, receiver_id FROM public.messages
-     WHERE id IN (SELECT message_id FROM pgpush_new) AND NOT deleted
-  LOOP
-    PERFORM pgpush.hold(concat_ws(':', 'order', m.order_id, m.receiver_id),
-      'order:' || m.order_id, 'message_edit',
-      'public.push_message_edit(jsonb)'::regprocedure,
-      jsonb_build_object('messageId', m.id), interval '0', about => m.id::text);
-  END LOOP;
-  RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
-  RETURN NULL;
-END $$;
-COMMENT ON FUNCTION public.push_message_attachments_insert() IS
-  'An attachment is part of the event still held for its message, else sends message_edit.';
-
-DROP TRIGGER IF EXISTS push_insert ON public.messages;
-CREATE TRIGGER push_insert AFTER INSERT ON public.messages
-  REFERENCING NEW TABLE AS pgpush_new
-  FOR EACH STATEMENT EXECUTE FUNCTION public.push_messages_insert();
-
-DROP TRIGGER IF EXISTS push_update ON public.messages;
-CREATE TRIGGER push_update AFTER UPDATE ON public.messages
-  REFERENCING OLD TABLE AS pgpush_old NEW TABLE AS pgpush_new
-  FOR EACH STATEMENT EXECUTE FUNCTION public.push_messages_update();
-
-DROP TRIGGER IF EXISTS push_insert ON public.message_attachments;
-CREATE TRIGGER push_insert AFTER INSERT ON public.message_attachments
-  REFERENCING NEW TABLE AS pgpush_new
-  FOR EACH STATEMENT EXECUTE FUNCTION public.push_message_attachments_insert();
+SELECT pgpush.attach('public.messages', 'order:{order_id}', '{"insert":"order_message"}',
+  hold => 'order:{order_id}:{receiver_id}', data => $$jsonb_build_object(
+    'orderId', new.order_id, 'messageId', new.id,
+    'senderId', new.sender_id, 'receiverId', new.receiver_id,
+    'content', CASE WHEN new.deleted THEN '' ELSE new.content END,
+    'attachments', CASE WHEN new.deleted THEN '[]' ELSE public.push_attachments(new.id) END,
+    'createdAt', pgpush.iso(new.created_at))$$);
+SELECT pgpush.attach('public.messages', event => '{"update":""}',
+  release => 'order:{old.order_id}:{old.receiver_id}', "when" => $$
+    new.deleted > old.deleted OR new.read_at IS NOT NULL AND old.read_at IS NULL
+    OR new.content IS DISTINCT FROM old.content AND NOT new.deleted$$);
+SELECT pgpush.attach('public.messages', 'order:{order_id}', '{"update":"message_edit"}',
+  "when" => 'new.content IS DISTINCT FROM old.content AND NOT new.deleted',
+  data => $$jsonb_build_object(
+    'orderId', new.order_id, 'messageId', new.id,
+    'senderId', new.sender_id, 'receiverId', new.receiver_id,
+    'content', new.content, 'attachments', public.push_attachments(new.id),
+    'updatedAt', pgpush.iso(new.updated_at), 'edited', new.edited)$$);
+SELECT pgpush.attach('public.messages', 'order:{order_id}', '{"update":"message_delete"}',
+  "when" => 'new.deleted > old.deleted', data => $$jsonb_build_object(
+    'orderId', new.order_id, 'messageId', new.id,
+    'senderId', new.sender_id, 'receiverId', new.receiver_id)$$);
+-- Outside of a handler nobody says who reads; it is the receiver, and NULL
+-- where one statement marks the messages of several.
+SELECT pgpush.attach('public.messages', 'order:{order_id}', '{"update":"messages_read"}',
+  others => true, "when" => 'new.read_at IS NOT NULL AND old.read_at IS NULL',
+  data => $$jsonb_build_object(
+    'orderId', min(new.order_id::text), 'readAt', pgpush.iso(max(new.read_at)),
+    'readBy', coalesce(nullif(current_setting('pgpush.user', true), ''),
+      CASE WHEN min(new.receiver_id::text) = max(new.receiver_id::text)
+           THEN min(new.receiver_id::text) END))$$);
+-- Part of the event that is still held for its message, else message_edit.
+SELECT pgpush.attach('public.message_attachments', 'order:{m.order_id}',
+  '{"insert":"message_edit"}', hold => 'order:{m.order_id}:{m.receiver_id}',
+  about => '{message_id}', due => '0', "when" => 'NOT m.deleted',
+  "join" => 'JOIN public.messages m ON m.id = new.message_id',
+  data => $$jsonb_build_object(
+    'orderId', m.order_id, 'messageId', m.id,
+    'senderId', m.sender_id, 'receiverId', m.receiver_id,
+    'content', m.content, 'attachments', public.push_attachments(m.id),
+    'updatedAt', pgpush.iso(m.updated_at), 'edited', m.edited)$$);
 
 -- From the browser.  The daemon lets only members of the room come this far.
 
@@ -418,22 +331,9 @@ REVOKE ALL ON FUNCTION
   public.push_leave_chat(text, uuid, text),
   public.push_type_in_chat(text, text, text, jsonb, text),
   public.push_attachments(uuid),
-  public.push_order_message(jsonb),
-  public.push_message_edit(jsonb),
-  public.push_messages_insert(),
-  public.push_messages_update(),
-  public.push_message_attachments_insert(),
   public.push_order_typing(text, text, jsonb, jsonb),
   public.push_mark_messages_read(text, text, jsonb, jsonb)
 FROM PUBLIC;
-
--- What is held is rendered as the owner of pgpush.
-DO $$
-BEGIN
-  EXECUTE format('GRANT EXECUTE ON FUNCTION public.push_order_message(jsonb), '
-                 'public.push_message_edit(jsonb) TO %s',
-                 (SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'pgpush'));
-END $$;
 
 DO $$
 BEGIN

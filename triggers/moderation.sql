@@ -18,6 +18,23 @@ BEGIN;
 
 SET LOCAL client_min_messages = warning;
 
+-- What the schema lacks is said when this is loaded, not at the first message.
+DO $$
+DECLARE
+  missing text;
+BEGIN
+  SELECT string_agg(c, ', ') INTO missing
+    FROM unnest('{room_mutes.room,room_mutes.user_id,room_mutes.until,room_mutes.by,
+      messages.deleted,dispute_messages.deleted}'::text[]) AS c
+   WHERE NOT EXISTS (SELECT FROM pg_attribute
+      WHERE attrelid = to_regclass('public.' || split_part(c, '.', 1))
+        AND attname = split_part(c, '.', 2) AND NOT attisdropped);
+  IF missing IS NOT NULL THEN
+    RAISE EXCEPTION 'moderation.sql needs columns that this database does not have: %', missing
+      USING HINT = 'demo/db/schema.sql has them; if yours have other names, change them in this file.';
+  END IF;
+END $$;
+
 CREATE OR REPLACE FUNCTION public.push_muted(in_room text, who uuid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT 'You are muted in this chat' || coalesce(to_char(m.until AT TIME ZONE 'UTC',
@@ -226,25 +243,11 @@ END $$;
 COMMENT ON FUNCTION public.push_refuse_muted_edit() IS
   'Refuses another content in what the muted have written: they would go on talking there.';
 
-CREATE OR REPLACE FUNCTION public.push_dispute_messages_update() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-SET enable_nestloop = off SET jit = off AS $$
-BEGIN
-  PERFORM pgpush.emit('dispute:' || n.dispute_id, 'dispute_message_delete',
-            jsonb_build_object(
-              'disputeId', n.dispute_id,
-              'orderId', (SELECT d.order_id FROM public.disputes d WHERE d.id = n.dispute_id),
-              'messageId', n.id, 'senderId', n.sender_id))
-     FROM pgpush_new n JOIN pgpush_old o USING (id)
-    WHERE n.deleted AND NOT o.deleted
-    ORDER BY n.created_at, n.id;
-  RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
-  RETURN NULL;
-END $$;
-COMMENT ON FUNCTION public.push_dispute_messages_update() IS
-  'Sends dispute_message_delete.';
+SELECT pgpush.attach('public.dispute_messages', 'dispute:{dispute_id}',
+  '{"update":"dispute_message_delete"}', "when" => 'new.deleted > old.deleted',
+  data => $$jsonb_build_object(
+    'disputeId', new.dispute_id, 'orderId', (SELECT d.order_id FROM public.disputes d WHERE d.id = new.dispute_id),
+    'messageId', new.id, 'senderId', new.sender_id)$$);
 
 DROP TRIGGER IF EXISTS push_insert ON public.room_mutes;
 CREATE TRIGGER push_insert AFTER INSERT ON public.room_mutes
@@ -261,16 +264,12 @@ CREATE TRIGGER push_delete AFTER DELETE ON public.room_mutes
   REFERENCING OLD TABLE AS pgpush_old
   FOR EACH STATEMENT EXECUTE FUNCTION public.push_room_mutes_delete();
 
-DROP TRIGGER IF EXISTS push_update ON public.dispute_messages;
-CREATE TRIGGER push_update AFTER UPDATE ON public.dispute_messages
-  REFERENCING OLD TABLE AS pgpush_old NEW TABLE AS pgpush_new
-  FOR EACH STATEMENT EXECUTE FUNCTION public.push_dispute_messages_update();
-
 DO $$
 DECLARE
   name text;
 BEGIN
   FOREACH name IN ARRAY '{messages,dispute_messages,message_reactions,dispute_message_reactions}'::text[] LOOP
+    CONTINUE WHEN to_regclass('public.' || name) IS NULL;
     EXECUTE format(
       'DROP TRIGGER IF EXISTS push_muted ON public.%1$I;
        CREATE TRIGGER push_muted AFTER INSERT ON public.%1$I
@@ -304,11 +303,13 @@ BEGIN
   RETURN EXISTS (SELECT FROM public.users u WHERE u.id = who AND u.role = 'admin')
       OR EXISTS (SELECT FROM public.disputes d
                   WHERE (d.order_id = of_order OR d.id = of_dispute)
-                    AND d.moderator_id = who
+                    AND d.moderator_id = who AND who NOT IN (d.client_id, d.performer_id)
+                    AND NOT EXISTS (SELECT FROM public.orders o WHERE o.id = d.order_id
+                      AND who IN (o.client_id, o.performer_id))
                     AND (over IS NULL OR over IN (d.client_id, d.performer_id)));
 END $$;
 COMMENT ON FUNCTION public.push_may_moderate(text, uuid, uuid) IS
-  'Whether a user moderates a room, and this other user there; NULL if there is no such order or dispute.';
+  'Whether a user moderates a room, and this other user there; a party of the order never does, whoever made it the moderator. NULL if there is no such order or dispute.';
 
 CREATE OR REPLACE FUNCTION public.push_moderated_room(room text, data jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -461,7 +462,6 @@ REVOKE ALL ON FUNCTION
   public.push_room_mutes_delete(),
   public.push_refuse_muted(),
   public.push_refuse_muted_edit(),
-  public.push_dispute_messages_update(),
   public.push_may_moderate(text, uuid, uuid),
   public.push_moderated_room(text, jsonb),
   public.push_mute_refusal(text, uuid, uuid),

@@ -14,6 +14,22 @@ BEGIN;
 
 SET LOCAL client_min_messages = warning;
 
+-- What the schema lacks is said when this is loaded, not at the first message.
+DO $$
+DECLARE
+  missing text;
+BEGIN
+  SELECT string_agg(c, ', ') INTO missing
+    FROM unnest('{notifications.user_id,notifications.type,notifications.related_id}'::text[]) AS c
+   WHERE NOT EXISTS (SELECT FROM pg_attribute
+      WHERE attrelid = to_regclass('public.' || split_part(c, '.', 1))
+        AND attname = split_part(c, '.', 2) AND NOT attisdropped);
+  IF missing IS NOT NULL THEN
+    RAISE EXCEPTION 'notifications.sql needs columns that this database does not have: %', missing
+      USING HINT = 'demo/db/schema.sql has them; if yours have other names, change them in this file.';
+  END IF;
+END $$;
+
 CREATE OR REPLACE FUNCTION public.push_greet(user_id text, ctx jsonb) RETURNS text[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -31,8 +47,9 @@ COMMENT ON FUNCTION public.push_greet(text, jsonb) IS
   'The rooms of a user from the first moment; NULL if there is no such user.';
 
 CREATE OR REPLACE FUNCTION public.push_may_see(viewer uuid, other uuid) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT EXISTS (SELECT FROM public.users WHERE id = viewer AND (id = other OR role = 'admin'))
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (SELECT EXISTS (SELECT FROM public.users WHERE id = viewer AND (id = other OR role = 'admin'))
       OR EXISTS (SELECT FROM public.orders
                   WHERE (client_id = viewer AND performer_id = other)
                      OR (client_id = other AND performer_id = viewer))
@@ -41,8 +58,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
       OR EXISTS (SELECT FROM public.disputes
                   WHERE performer_id = viewer AND other IN (client_id, moderator_id))
       OR EXISTS (SELECT FROM public.disputes
-                  WHERE moderator_id = viewer AND other IN (client_id, performer_id));
-$$;
+                  WHERE moderator_id = viewer AND other IN (client_id, performer_id)));
+END $$;
 COMMENT ON FUNCTION public.push_may_see(uuid, uuid) IS
   'Whether the first may follow the second''s presence: oneself, who shares an order or dispute, and for admins everybody.';
 

@@ -11,12 +11,30 @@ BEGIN;
 
 SET LOCAL client_min_messages = warning;
 
+-- What the schema lacks is said when this is loaded, not at the first message.
+DO $$
+DECLARE
+  missing text;
+BEGIN
+  SELECT string_agg(c, ', ') INTO missing
+    FROM unnest('{orders.client_id,orders.performer_id,users.role,
+      order_status_history.order_id,order_status_history.changed_by}'::text[]) AS c
+   WHERE NOT EXISTS (SELECT FROM pg_attribute
+      WHERE attrelid = to_regclass('public.' || split_part(c, '.', 1))
+        AND attname = split_part(c, '.', 2) AND NOT attisdropped);
+  IF missing IS NOT NULL THEN
+    RAISE EXCEPTION 'orders.sql needs columns that this database does not have: %', missing
+      USING HINT = 'demo/db/schema.sql has them; if yours have other names, change them in this file.';
+  END IF;
+END $$;
+
 CREATE OR REPLACE FUNCTION public.push_order_access(of_order uuid, of_user uuid) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT coalesce(u.id IN (o.client_id, o.performer_id) OR u.role = 'admin', false)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RETURN (SELECT coalesce(u.id IN (o.client_id, o.performer_id) OR u.role = 'admin', false)
     FROM public.orders o LEFT JOIN public.users u ON u.id = of_user
-   WHERE o.id = of_order;
-$$;
+   WHERE o.id = of_order);
+END $$;
 COMMENT ON FUNCTION public.push_order_access(uuid, uuid) IS
   'Whether a user may be in an order''s chat; NULL if there is no such order.';
 
@@ -53,21 +71,10 @@ END $$;
 COMMENT ON FUNCTION public.push_leave_order_chat(text, text, jsonb, jsonb) IS
   'Handler of leave_order_chat {orderId}.';
 
-CREATE OR REPLACE FUNCTION public.push_order_status_history_insert() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-  PERFORM pgpush.emit('order:' || n.order_id, 'order_status_update',
-            jsonb_build_object(
-              'orderId', n.order_id, 'status', n.status,
-              'updatedBy', n.changed_by, 'updatedAt', pgpush.iso(n.changed_at)))
-     FROM pgpush_new n;
-  RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-  RAISE WARNING 'pgpush: % not pushed: %', TG_NAME, SQLERRM;
-  RETURN NULL;
-END $$;
-COMMENT ON FUNCTION public.push_order_status_history_insert() IS
-  'Sends order_status_update, one for each line of the history.';
+SELECT pgpush.attach('public.order_status_history', 'order:{order_id}',
+  '{"insert":"order_status_update"}', data => $$jsonb_build_object(
+    'orderId', new.order_id, 'status', new.status,
+    'updatedBy', new.changed_by, 'updatedAt', pgpush.iso(new.changed_at))$$);
 
 CREATE OR REPLACE FUNCTION public.push_orders_update() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -96,11 +103,6 @@ END $$;
 COMMENT ON FUNCTION public.push_orders_update() IS
   'Puts out of the order''s room who is no longer a party of it.';
 
-DROP TRIGGER IF EXISTS push_insert ON public.order_status_history;
-CREATE TRIGGER push_insert AFTER INSERT ON public.order_status_history
-  REFERENCING NEW TABLE AS pgpush_new
-  FOR EACH STATEMENT EXECUTE FUNCTION public.push_order_status_history_insert();
-
 DROP TRIGGER IF EXISTS push_update ON public.orders;
 CREATE TRIGGER push_update AFTER UPDATE ON public.orders
   REFERENCING OLD TABLE AS pgpush_old NEW TABLE AS pgpush_new
@@ -111,7 +113,6 @@ REVOKE ALL ON FUNCTION
   public.push_allow_order(text, jsonb, jsonb),
   public.push_join_order_chat(text, text, jsonb, jsonb),
   public.push_leave_order_chat(text, text, jsonb, jsonb),
-  public.push_order_status_history_insert(),
   public.push_orders_update()
 FROM PUBLIC;
 

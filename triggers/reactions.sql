@@ -15,6 +15,23 @@ BEGIN;
 
 SET LOCAL client_min_messages = warning;
 
+-- What the schema lacks is said when this is loaded, not at the first message.
+DO $$
+DECLARE
+  missing text;
+BEGIN
+  SELECT string_agg(c, ', ') INTO missing
+    FROM unnest('{message_reactions.message_id,dispute_message_reactions.message_id,
+      reaction_emojis.emoji,dispute_messages.deleted}'::text[]) AS c
+   WHERE NOT EXISTS (SELECT FROM pg_attribute
+      WHERE attrelid = to_regclass('public.' || split_part(c, '.', 1))
+        AND attname = split_part(c, '.', 2) AND NOT attisdropped);
+  IF missing IS NOT NULL THEN
+    RAISE EXCEPTION 'reactions.sql needs columns that this database does not have: %', missing
+      USING HINT = 'demo/db/schema.sql has them; if yours have other names, change them in this file.';
+  END IF;
+END $$;
+
 -- What an event says
 
 CREATE OR REPLACE FUNCTION public.push_message_reaction(arg jsonb) RETURNS jsonb

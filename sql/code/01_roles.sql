@@ -37,3 +37,7 @@ ON CONFLICT DO NOTHING;
 
 REVOKE ALL ON pgpush.migrations FROM PUBLIC;
 GRANT SELECT ON pgpush.migrations TO pgpush_admin, pgpush_daemon;
+-- An application's role that dumps its database locks and reads all that is
+-- there, so an admin may read it.
+GRANT SELECT ON ALL TABLES IN SCHEMA pgpush TO pgpush_admin;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA pgpush TO pgpush_admin;

@@ -157,7 +157,7 @@ COMMENT ON FUNCTION pgpush.nodes_forget() IS
 CREATE OR REPLACE FUNCTION pgpush.presence_sync(grace interval) RETURNS timestamptz
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  most  CONSTANT int         := 1000;   -- of each kind in one transaction
+  most  CONSTANT int         := 100;    -- of each kind in one transaction
   t     CONSTANT timestamptz := clock_timestamp();
   users text[];
   came  text[];

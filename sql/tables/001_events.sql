@@ -165,6 +165,17 @@ CREATE TABLE pgpush.epoch (
 COMMENT ON TABLE pgpush.epoch IS
   'Which history of the log ids belong to: another one after a restore or a failover, see pgpush.lead';
 
+CREATE TABLE pgpush.terms (
+  n     bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tag   text        NOT NULL UNIQUE,
+  first bigint      NOT NULL,
+  at    timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE pgpush.terms IS
+  'A row for each time that a daemon became the leader: a position of a client is a tag and an id, and is of this history only if the tag is here and the next term begins behind the id';
+COMMENT ON COLUMN pgpush.terms.first IS
+  'No id of an earlier term is as high';
+
 -- Of the leader alone.  The function is kept by name: pg_upgrade refuses
 -- columns of regprocedure.
 CREATE TABLE pgpush.held (

@@ -24,11 +24,24 @@
 #define AT(field)	offsetof(struct config, field)
 
 static const struct setting settings[] = {
-	{ "listen", KIND_ADDRESSES, AT(listen), "127.0.0.1:8081", 0, 0, NULL },
+	{ "listen", KIND_ADDRESSES_OR_NONE, AT(listen), "127.0.0.1:8081", 0, 0, NULL },
+	{ "tls_listen", KIND_ADDRESSES_OR_NONE, AT(tls_listen), "",
+	    0, 0, NULL },
+	{ "tls_certificate_file", KIND_TEXT, AT(tls_certificate_file), "",
+	    0, 0, NULL },
+	{ "tls_key_file", KIND_TEXT, AT(tls_key_file), "", 0, 0, NULL },
+	{ "tls_ticket_secret_file", KIND_TEXT, AT(tls_ticket_secret_file), "",
+	    0, 0, NULL },
 	{ "reuse_port", KIND_CHOICE, AT(reuse_port), "no", 0, 0, "no yes" },
 	{ "origins", KIND_ORIGINS, AT(origins), "", 0, 0, NULL },
 	{ "max_connections", KIND_NUMBER, AT(max_connections), "10000",
 	    0, 1000000, NULL },
+	{ "max_per_user", KIND_NUMBER, AT(max_per_user), "1000",
+	    0, 1000000, NULL },
+	{ "max_per_address", KIND_NUMBER, AT(max_per_address), "0",
+	    0, 1000000, NULL },
+	{ "max_unauthenticated", KIND_NUMBER, AT(max_unauthenticated), "1000",
+	    1, 1000000, NULL },
 	{ "max_message", KIND_BYTES, AT(max_message), "64k",
 	    KIB, 64 * MIB, NULL },
 	{ "output_high", KIND_BYTES, AT(output_high), "1M",
@@ -48,6 +61,9 @@ static const struct setting settings[] = {
 	{ "max_rooms", KIND_NUMBER, AT(max_rooms), "100", 1, 100000, NULL },
 	{ "message_rate", KIND_NUMBER, AT(message_rate), "200",
 	    0, 1000000, NULL },
+	{ "max_pending", KIND_BYTES, AT(max_pending), "1M", KIB, GIB, NULL },
+	{ "max_pending_user", KIND_BYTES, AT(max_pending_user), "8M",
+	    KIB, GIB, NULL },
 
 	{ "database", KIND_SECRET, AT(database), "dbname=pgpush",
 	    0, 0, NULL },
@@ -140,6 +156,15 @@ static const struct setting settings[] = {
 	    0, 0, "error warning info debug" },
 	{ "log_rate", KIND_NUMBER, AT(log_rate), "50", 0, 1000000, NULL },
 };
+
+/* What can change while the daemon runs: read each time it is used. */
+static const char	reloadable[] =
+    "tls_certificate_file tls_key_file tls_ticket_secret_file origins "
+    "max_connections max_message output_high stall_timeout auth_timeout "
+    "ping_interval drain_timeout shutdown_delay max_rooms message_rate "
+    "jwt_secret jwt_short_secret jwt_secret_file jwt_public_key_file "
+    "jwt_jwks_file jwt_algorithms jwt_user_claim jwt_cookie jwt_issuer "
+    "jwt_audience jwt_leeway notify_events retain log_level log_rate";
 
 #define NSETTINGS	(sizeof(settings) / sizeof(settings[0]))
 
@@ -460,6 +485,11 @@ config_check(const struct config *cfg, char *err, size_t errlen)
 		    cfg->reconnect_min_ms, cfg->reconnect_max_ms);
 		return -1;
 	}
+	if (cfg->listen[0] == '\0' && cfg->tls_listen[0] == '\0') {
+		snprintf(err, errlen, "listen: found nothing, allowed: "
+		    "nothing only if tls_listen has an address");
+		return -1;
+	}
 	if (cfg->move_interval_min_ms > cfg->move_interval_ms) {
 		snprintf(err, errlen, "move_interval_min: found %" PRId64
 		    "ms, allowed: at most move_interval (%" PRId64 "ms)",
@@ -600,4 +630,56 @@ config_summary(const struct config *cfg)
 		free(value);
 	}
 	return out;
+}
+
+/* Whether two configurations have the same value of a setting. */
+static bool
+same_value(const struct config *a, const struct config *b,
+    const struct setting *s)
+{
+	char *const	*x = setting_field_const(a, s);
+	char *const	*y = setting_field_const(b, s);
+
+	if (setting_is_text(s))
+		return strcmp(*x, *y) == 0;
+	return memcmp(x, y, sizeof(int64_t)) == 0;
+}
+
+/* Either kind of field has the size of the other. */
+static void
+swap_value(struct config *a, struct config *b, const struct setting *s)
+{
+	char	 keep[sizeof(int64_t)];
+	void	*x = setting_field(a, s), *y = setting_field(b, s);
+
+	memcpy(keep, x, sizeof(keep));
+	memcpy(x, y, sizeof(keep));
+	memcpy(y, keep, sizeof(keep));
+}
+
+char *
+config_take(struct config *live, struct config *fresh)
+{
+	char	*out = xstrdup(""), *more;
+	size_t	 i;
+
+	for (i = 0; i < NSETTINGS; i++) {
+		if (same_value(live, fresh, &settings[i]))
+			continue;
+		if (words_has(reloadable, settings[i].name)) {
+			swap_value(live, fresh, &settings[i]);
+			continue;
+		}
+		more = xasprintf("%s%s%s", out, out[0] == '\0' ? "" : " ",
+		    settings[i].name);
+		free(out);
+		out = more;
+	}
+	return out;
+}
+
+bool
+config_is_reloadable(size_t i)
+{
+	return words_has(reloadable, settings[i].name);
 }

@@ -15,9 +15,16 @@
 struct config {
 	/* network */
 	char		*listen;		/* "address:port, address:port" */
+	char		*tls_listen;		/* as listen; empty: none */
+	char		*tls_certificate_file;
+	char		*tls_key_file;
+	char		*tls_ticket_secret_file;
 	int64_t		 reuse_port;		/* 0 or 1 */
 	char		*origins;		/* list, empty: any */
 	int64_t		 max_connections;
+	int64_t		 max_per_user;		/* connections, 0: any */
+	int64_t		 max_per_address;	/* the same */
+	int64_t		 max_unauthenticated;	/* connections */
 	int64_t		 max_message;		/* bytes, one message in */
 	int64_t		 output_high;		/* bytes, queued out */
 	int64_t		 stall_timeout_ms;
@@ -27,7 +34,9 @@ struct config {
 	int64_t		 shutdown_delay_ms;
 	char		*status_listen;		/* as listen; empty: none */
 	int64_t		 max_rooms;		/* of one session */
-	int64_t		 message_rate;		/* of one session, a second */
+	int64_t		 message_rate;		/* of one user, a second */
+	int64_t		 max_pending;		/* bytes, of one session */
+	int64_t		 max_pending_user;	/* bytes, of one user */
 	/* database */
 	char		*database;		/* libpq conninfo */
 	char		*follow_dsn;		/* of a replica; empty: none */
@@ -95,6 +104,14 @@ struct config {
 struct config *
 	 config_load(const char *file, char *err, size_t errlen);
 void	 config_free(struct config *);
+
+/*
+ * Take over from a configuration just loaded what can change while the daemon
+ * runs; fresh gets the old values.  Returns the keys of the other settings that
+ * differ, separated by blanks; the caller frees.
+ */
+char	*config_take(struct config *live, struct config *fresh);
+bool	 config_is_reloadable(size_t i);
 
 /* The i-th key, or NULL after the last.  For the test that the manual and the
  * sample name every key, and for printing. */

@@ -56,6 +56,15 @@ token_keys_load(const struct config *cfg, char *err, size_t errlen)
 }
 
 void
+token_keys_swap(struct token_keys *a, struct token_keys *b)
+{
+	struct token_keys	keep = *a;
+
+	*a = *b;
+	*b = keep;
+}
+
+void
 token_keys_free(struct token_keys *keys)
 {
 	if (keys == NULL)

@@ -27,6 +27,10 @@ struct token_keys *
 	 token_keys_load(const struct config *cfg, char *err, size_t errlen);
 void	 token_keys_free(struct token_keys *);
 
+/* Exchange what two have, so that whoever holds the one uses the other's keys
+ * from now on. */
+void	 token_keys_swap(struct token_keys *, struct token_keys *);
+
 /*
  * Verify a token at time now (Unix, seconds).  Returns 0 and fills t (free
  * with token_free), or -1 with *reason set to a constant for the log:

@@ -91,3 +91,35 @@ conninfo_with(const char *conninfo, const char *parameter, const char *value,
 	}
 	return t.buf;
 }
+
+/* A setting of the connection string or of libpq's environment, or NULL. */
+char *
+conninfo_get(const char *conninfo, const char *keyword, const char *env)
+{
+	PQconninfoOption	*opts = PQconninfoParse(conninfo, NULL), *o;
+	const char		*value = getenv(env);
+	char			*copy;
+
+	for (o = opts; o != NULL && o->keyword != NULL; o++)
+		if (strcmp(o->keyword, keyword) == 0 && o->val != NULL)
+			value = o->val;
+	copy = value == NULL ? NULL : xstrdup(value);
+	PQconninfoFree(opts);
+	return copy;
+}
+
+/* Move the first of a list with commas to its end, n times; takes the list. */
+char *
+conninfo_turn(char *list, unsigned int n)
+{
+	char	*comma, *turned;
+
+	for (; n > 0 && list != NULL && (comma = strchr(list, ',')) != NULL;
+	    n--) {
+		*comma = '\0';
+		turned = xasprintf("%s,%s", comma + 1, list);
+		free(list);
+		list = turned;
+	}
+	return list;
+}

@@ -20,4 +20,12 @@ char	*conninfo_with(const char *conninfo, const char *parameter,
 	    const char *value, char *err, size_t errlen)
     __attribute__((warn_unused_result));
 
+/* A setting of the connection string or of libpq's environment, or NULL; the
+ * caller frees. */
+char	*conninfo_get(const char *conninfo, const char *keyword,
+	    const char *env);
+/* Move the first of a list with commas to its end, n times; takes the list,
+ * returns another. */
+char	*conninfo_turn(char *list, unsigned int n);
+
 #endif

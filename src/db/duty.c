@@ -16,10 +16,6 @@
 #define PURGE_ROWS	1000	/* some 3 ms in which nothing moves */
 
 #define LOCK(n)	"('pgpush.outbox'::regclass::oid::int, " n ")"
-/* Milliseconds from now; negative: late; NULL: never. */
-#define MS_UNTIL(t)							\
-	"ceil(extract(epoch FROM " t " - clock_timestamp()) * 1000)::bigint"
-
 static const struct pg_stmt stmts[] = {
 	[DUTY_LEAD_TRY] = { "lead_try",
 	    "SELECT pg_try_advisory_lock" LOCK("0"), 0 },
@@ -33,12 +29,10 @@ static const struct pg_stmt stmts[] = {
 	    "SELECT pg_try_advisory_lock" LOCK("1"), 0 },
 	[DUTY_DISARM] = { "disarm",
 	    "SELECT pg_advisory_unlock" LOCK("1"), 0 },
-	[DUTY_LEAD] = { "lead", "SELECT pgpush.lead()", 0 },
+	[DUTY_LEAD] = { "lead", "SELECT l.tag || ' ' || l.first FROM pgpush.lead() l", 0 },
 };
 static const struct pg_stmt ring_stmt = { "ring",
 	"SELECT pg_notify('pgpush_log', $1)", 1 };
-static const struct pg_stmt presence_stmt = { "presence",
-	"SELECT " MS_UNTIL("pgpush.presence_sync($1::interval)"), 1 };
 static const struct pg_stmt purge_stmt = { "purge",
 	"SELECT pgpush.purge($1::interval, $2::int)", 2 };
 
@@ -74,23 +68,4 @@ bool
 duty_purged(const struct pg_result *res)
 {
 	return pg_number(res, 0, 0) >= PURGE_ROWS;
-}
-
-int
-duty_presence(struct pg *pg, int64_t grace_ms, pg_done done, void *arg)
-{
-	char		*grace = xasprintf("%" PRId64 " ms", grace_ms);
-	const char	*params[] = { grace };
-	int		 r;
-
-	r = pg_send(pg, &presence_stmt, params, done, arg);
-	free(grace);
-	return r;
-}
-
-bool
-duty_again(const struct pg_result *res, int64_t *ms)
-{
-	*ms = pg_number(res, 0, 0);
-	return pg_value(res, 0, 0) != NULL;
 }

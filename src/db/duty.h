@@ -12,7 +12,7 @@
  * as by pg_send.
  */
 
-/* Statements without parameters; each answers true or false. */
+/* Statements without parameters; all but the last answer true or false. */
 enum duty {
 	DUTY_LEAD_TRY,		/* take L */
 	DUTY_FOLLOW,		/* hold F shared */
@@ -20,7 +20,7 @@ enum duty {
 	DUTY_COUNT,		/* are there followers? */
 	DUTY_ARM,		/* try K */
 	DUTY_DISARM,		/* give K up */
-	DUTY_LEAD,		/* L is ours: is this the epoch still? */
+	DUTY_LEAD,		/* L is ours: begin a term, "tag first" */
 };
 int	 duty_send(enum duty duty, struct pg *pg, pg_done done, void *arg);
 
@@ -30,11 +30,5 @@ int	 duty_ring(struct pg *pg, int64_t id, pg_done done, void *arg);
 /* Delete what is older than retain; whether there may be more of it. */
 int	 duty_purge(struct pg *pg, int64_t retain_ms, pg_done done, void *arg);
 bool	 duty_purged(const struct pg_result *res);
-
-/* Call who came and who went. */
-int	 duty_presence(struct pg *pg, int64_t grace_ms, pg_done done,
-	    void *arg);
-/* Whether to do so again, and in how many milliseconds, which may be past. */
-bool	 duty_again(const struct pg_result *res, int64_t *ms);
 
 #endif

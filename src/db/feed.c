@@ -105,6 +105,7 @@ struct feed {
 	bool			 moved;		/* that was done last */
 	bool			 leaving;	/* goodbye comes */
 	bool			 gone;		/* and was said */
+	uint64_t		 stamps;	/* sent ever */
 	unsigned int		 beats;
 	unsigned int		 heartbeats;
 	int64_t			 lag_ms;	/* until the next read */
@@ -229,6 +230,23 @@ feed_move_failed(struct feed *f, const struct pg_result *res)
 	return true;
 }
 
+/* False: this is another log. */
+static bool
+feed_hand_over(struct feed *f, const struct pg_result *res)
+{
+	switch (tail_moved(f->tail, res, MOVE_COLUMN)) {
+	case TAIL_ALL:
+		break;
+	case TAIL_LEFT_OUT:
+		f->todo |= TODO_READ;
+		break;
+	case TAIL_FOREIGN:
+		pg_reset(line_pg(f->main), "ids were given anew");
+		return false;
+	}
+	return true;
+}
+
 static void
 feed_moved(void *arg, const struct pg_result *res)
 {
@@ -247,10 +265,12 @@ feed_moved(void *arg, const struct pg_result *res)
 	    d.rows > 0 ? STAT_FOUND : STAT_EMPTY, 1);
 	if (d.is_bulk)
 		f->todo |= TODO_READ | TODO_MOVE;
+	if (d.rows > 0)
+		held_calm(f->held);
 	if (d.is_odd && !held_asks(f->held))
 		f->todo |= TODO_STEP;
-	if (d.rows > 0 && !d.is_bulk && !tail_deliver(f->tail, res, MOVE_COLUMN))
-		f->todo |= TODO_READ;
+	if (d.rows > 0 && !d.is_bulk && !feed_hand_over(f, res))
+		return;
 	feed_after_move(f, &d);
 	feed_next(f);
 }
@@ -309,6 +329,10 @@ feed_read_done(void *arg, const struct pg_result *res)
 		/* tail_placed finds the same, and says so. */
 		pg_reset(line_pg(f->log), "rows were purged before they were read");
 		return;
+	case TAIL_FORKED:
+		f->placed = false;
+		f->todo |= TODO_PLACE;
+		break;
 	case TAIL_MORE:
 		f->lag_ms = LAG_MIN_MS;
 		f->todo |= TODO_READ;
@@ -334,13 +358,15 @@ feed_placed(void *arg, const struct pg_result *res)
 
 	if (!line_answered(f->log, res))
 		return;
-	place = tail_placed(f->tail, res);
+	place = tail_placed(f->tail, res, feed_is_replica(f));
+	/* Whoever is sent away has a position of the old history. */
+	if (place == TAIL_MISSED)
+		f->ops->missed(f->arg);
 	if (place != TAIL_GOES_ON) {
+		tail_begin(f->tail, res);
 		f->wanted = f->lateness.target = 0;
 		f->todo |= TODO_LOAD;
 	}
-	if (place == TAIL_MISSED)
-		f->ops->missed(f->arg);
 	f->placed = true;
 	f->lag_ms = LAG_MIN_MS;
 	f->todo |= TODO_READ | TODO_LEAD | TODO_STAMP;
@@ -371,8 +397,12 @@ feed_load(struct feed *f)
 }
 
 static void
-feed_led(struct feed *f)
+feed_led(struct feed *f, const char *term)
 {
+	if (!tail_begin_term(f->tail, term)) {
+		f->placed = false;
+		f->todo |= TODO_PLACE;
+	}
 	log_info("feed=leader node=%s position=%" PRId64,
 	    log_quote(f->node, strlen(f->node)), feed_position(f));
 	stats_add(STAT_LEADER_CHANGES, 1);
@@ -409,7 +439,7 @@ feed_duty_done(void *arg, const struct pg_result *res)
 			f->todo |= TODO_FOLLOW;
 		break;
 	case DUTY_LEAD:
-		feed_led(f);
+		feed_led(f, pg_value(res, 0, 0));
 		break;
 	case DUTY_FOLLOW:
 		f->following = yes;
@@ -461,7 +491,7 @@ feed_stepped(void *arg, const struct pg_result *res)
 	if (s.asks)
 		f->todo |= TODO_RENDER;
 	else
-		f->todo |= s.full ? TODO_STEP : TODO_MOVE;
+		f->todo |= TODO_MOVE;	/* plain rows are quicker so */
 	f->unasked = 0;
 	if (s.has_due && s.due_ms > 0)
 		clock_start(f->due_timer, s.due_ms);
@@ -528,18 +558,14 @@ feed_give_up(struct feed *f)
 	    feed_gave_up, f));
 }
 
-static void
-feed_presence_done(void *arg, const struct pg_result *res)
+void
+feed_presence_again(struct feed *f, int64_t ms)
 {
-	struct feed	*f = arg;
-	int64_t		 ms;
-
-	if (!feed_answered(f, res))
+	if (!f->leading)
 		return;
-	if (duty_again(res, &ms))
+	if (ms >= 0)
 		clock_start(f->presence_timer, ms < 1 ? 1 : ms);
-	f->todo |= TODO_MOVE;
-	feed_next(f);
+	feed_todo(f, TODO_MOVE);
 }
 
 static void
@@ -557,8 +583,8 @@ feed_purged(void *arg, const struct pg_result *res)
 static void
 feed_presence(struct feed *f)
 {
-	line_sent(f->main, duty_presence(line_pg(f->main),
-	    f->cfg->presence_grace_ms, feed_presence_done, f));
+	f->ops->present(f->arg);
+	feed_next(f);
 }
 
 static void
@@ -592,13 +618,21 @@ static void
 feed_stamped(void *arg, const struct pg_result *res)
 {
 	struct feed	*f = arg;
+	int64_t		 newest;
 
 	if (!feed_answered(f, res))
 		return;
 	if (!node_was_known(res))
 		f->ops->unknown(f->arg);
+	newest = node_newest_id(res);
 	if (feed_is_replica(f) && f->placed)
-		feed_check_late(f, node_newest_id(res));
+		feed_check_late(f, newest);
+	else if (f->role != FEED_FOLLOWER && newest < feed_position(f)) {
+		/* Another term will tell. */
+		pg_reset(line_pg(f->main), "the log ends before our position");
+		return;
+	}
+	f->ops->newest(f->arg, newest, f->stamps);
 	feed_next(f);
 }
 
@@ -607,6 +641,7 @@ feed_stamp(struct feed *f)
 {
 	struct feed_stamp	st = { 0, "{}" };
 
+	f->stamps++;
 	f->ops->stamp(f->arg, &st);
 	line_sent(f->main, node_stamp(line_pg(f->main), f->node, f->leading,
 	    &st, feed_stamped, f));
@@ -867,6 +902,7 @@ feed_render_started(void *arg)
 {
 	struct feed	*f = arg;
 
+	tail_vet(f->tail, line_pg(f->render));
 	feed_todo(f, held_asks(f->held) ? TODO_RENDER : 0);
 }
 
@@ -895,8 +931,16 @@ feed_on_complete(void *arg)
 	f->ops->complete(f->arg);
 }
 
+static void
+feed_on_term(void *arg, int64_t first)
+{
+	struct feed	*f = arg;
+
+	f->ops->term(f->arg, first);
+}
+
 static const struct tail_ops feed_tail_ops = { feed_on_entry,
-	feed_on_complete };
+	feed_on_complete, feed_on_term };
 
 struct feed *
 feed_new(struct event_base *base, const struct config *cfg, const char *node,
@@ -971,7 +1015,19 @@ feed_position(const struct feed *f)
 const char *
 feed_epoch(const struct feed *f)
 {
-	return tail_epoch(f->tail);
+	return tail_tag(f->tail);
+}
+
+bool
+feed_knows(const struct feed *f, const char *epoch, int64_t id)
+{
+	return tail_knows(f->tail, epoch, id);
+}
+
+uint64_t
+feed_asked(const struct feed *f)
+{
+	return f->stamps;
 }
 
 bool

@@ -34,9 +34,18 @@ struct feed_ops {
 	/* Rows were purged before they could be handed over, or this is
 	 * another database: perhaps somebody's rights have ended. */
 	void	(*missed)(void *arg);
+	/* Positions have another tag from now on: before its first event,
+	 * whose id is at least this. */
+	void	(*term)(void *arg, int64_t first);
+	/* The newest id of all, as it was after feed_asked() had been less
+	 * than asked. */
+	void	(*newest)(void *arg, int64_t id, uint64_t asked);
 	/* The feed is up to date and stays so; or is not any more. */
 	void	(*ready)(void *arg, bool ready);
 	void	(*stamp)(void *arg, struct feed_stamp *stamp);
+	/* The leader is to see who came and who went, on a connection of its
+	 * own; and then call feed_presence_again. */
+	void	(*present)(void *arg);
 	/* The database did not know this node: its connections are gone. */
 	void	(*unknown)(void *arg);
 };
@@ -48,10 +57,22 @@ void		 feed_free(struct feed *f);
 
 /* The id of the last row handed over; -1 before the first connection. */
 int64_t		 feed_position(const struct feed *f);
-/* The epoch that ids belong to; empty before the first connection. */
+/*
+ * The tag that makes an id a position: of the term that is now, empty before
+ * the first one.  It has letters and digits only.
+ */
 const char	*feed_epoch(const struct feed *f);
+/* Whether a position is of this history; an id beyond the newest may be. */
+bool		 feed_knows(const struct feed *f, const char *epoch,
+		    int64_t id);
+/* How often this daemon has asked for the newest id; see newest. */
+uint64_t	 feed_asked(const struct feed *f);
 bool		 feed_is_ready(const struct feed *f);
 int		 feed_backend(const struct feed *f);
+
+/* That was seen, and may have made rows; see again in so many milliseconds,
+ * -1: when somebody comes or goes. */
+void		 feed_presence_again(struct feed *f, int64_t ms);
 
 /*
  * Make sure that a connection leads to the feed's server, or a replica of it:

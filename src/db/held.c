@@ -14,7 +14,7 @@
 #include "db/held.h"
 
 #define STEP_ROWS	500
-#define STEP_FACTOR	100	/* after a full step: it sorts all there is */
+#define STEP_FACTOR	100	/* after a full step and a move that found none */
 #define RENDER_ROWS	200	/* at once */
 #define FAILURES_MAX	2
 
@@ -98,6 +98,12 @@ held_stepped(struct held *h, const struct pg_result *res)
 	s.full = h->full = moved >= h->most;
 	s.asks = held_asks(h);
 	return s;
+}
+
+void
+held_calm(struct held *h)
+{
+	h->full = false;
 }
 
 void

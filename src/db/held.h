@@ -33,6 +33,9 @@ int		 held_step(struct held *h, struct pg *pg, pg_done done,
 		    void *arg);
 struct held_step held_stepped(struct held *h, const struct pg_result *res);
 
+/* A move found rows: small steps are enough again. */
+void		 held_calm(struct held *h);
+
 /* A held event is due. */
 void		 held_due(struct held *h);
 

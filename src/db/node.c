@@ -11,7 +11,8 @@
 static const struct pg_stmt stamp_stmt = { "stamp",
 	"SELECT pgpush.backends_end($1),"
 	" pgpush.node_stamp($1, $2::boolean, $3::int, $4::int[], $5),"
-	" (SELECT max(id) FROM pgpush.log)", 5 };
+	" greatest((SELECT max(id) FROM pgpush.log),"
+	"  (SELECT id FROM pgpush.floor))", 5 };
 
 /* The locks too: another daemon need not wait for our last connection. */
 static const struct pg_stmt gone_stmt = { NULL,

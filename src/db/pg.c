@@ -6,16 +6,11 @@
  * has its preparation as an element in front of it.  Whatever goes wrong with
  * the connection ends in pg_lost, which answers all of them and starts over.
  *
- * libpq resolves names synchronously, which would stop the loop; a host that
- * is neither an address nor a socket directory is therefore resolved first
- * with evdns and passed as hostaddr.
+ * libpq resolves names synchronously, which would stop the loop; hosts.c does
+ * so before, and what it finds is passed as hostaddr.
  */
 
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/util.h>
 #include <libpq-fe.h>
@@ -27,6 +22,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "db/conninfo.h"
+#include "db/hosts.h"
 #include "db/pg.h"
 #include "db/vet.h"
 #include "base/xmalloc.h"
@@ -61,8 +58,6 @@ struct pg {
 	const struct pg_ops	*ops;
 	void			*arg;
 	struct event_base	*base;
-	struct evdns_base	*dns;
-	struct evdns_getaddrinfo_request *dns_request;
 	PGconn			*conn;
 	struct event		*io;		/* the socket, as asked for */
 	struct event		*timer;		/* by state: retry, limit */
@@ -79,10 +74,7 @@ struct pg {
 	bool			 freeing;
 	int			 fd;		/* what io watches */
 	short			 want;		/* what io asks for */
-	char			**hosts;	/* being resolved */
-	char			**addrs;	/* their addresses so far */
-	size_t			 nhosts;
-	size_t			 next_host;
+	struct hosts		*hosts;		/* owned */
 	unsigned int		 turn;		/* hosts to begin behind */
 	unsigned int		 attempts;	/* again, ever */
 };
@@ -144,9 +136,7 @@ pg_disconnect(struct pg *pg)
 {
 	struct prepared	*p;
 
-	if (pg->dns_request != NULL)
-		evdns_getaddrinfo_cancel(pg->dns_request);
-	pg->dns_request = NULL;
+	hosts_cancel(pg->hosts);
 	if (pg->io != NULL)
 		event_free(pg->io);
 	pg->io = NULL;
@@ -341,6 +331,15 @@ pg_on_ready(struct pg *pg, short what)
 
 /* Connecting */
 
+/*
+ * A database or role may end sessions that rest; ours rest as a rule.  The
+ * owner of the connection may set another limit after this.
+ */
+static const struct pg_stmt session_stmt = { NULL,
+	"SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings"
+	" WHERE name IN ('idle_session_timeout',"
+	" 'idle_in_transaction_session_timeout', 'transaction_timeout')", 0 };
+
 /* A NOTICE or WARNING: one line of the log, without a newline of its own. */
 static void
 pg_on_notice(void *arg, const PGresult *res)
@@ -406,6 +405,7 @@ pg_on_vetted(void *arg, const struct pg_result *res)
 		log_info("db=%s msg=connected backend=%d", pg->set.name,
 		    v.server_pid);
 	}
+	(void)pg_send(pg, &session_stmt, NULL, NULL, NULL);
 	pg->ops->up(pg->arg);
 }
 
@@ -481,38 +481,6 @@ pg_on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* A setting of the connection string or of libpq's environment, or NULL. */
-static char *
-conninfo_get(const char *conninfo, const char *keyword, const char *env)
-{
-	PQconninfoOption	*opts = PQconninfoParse(conninfo, NULL), *o;
-	const char		*value = getenv(env);
-	char			*copy;
-
-	for (o = opts; o != NULL && o->keyword != NULL; o++)
-		if (strcmp(o->keyword, keyword) == 0 && o->val != NULL)
-			value = o->val;
-	copy = value == NULL ? NULL : xstrdup(value);
-	PQconninfoFree(opts);
-	return copy;
-}
-
-/* Move the first of a list with commas to its end, n times; takes the list. */
-static char *
-list_turn(char *list, unsigned int n)
-{
-	char	*comma, *turned;
-
-	for (; n > 0 && list != NULL && (comma = strchr(list, ',')) != NULL;
-	    n--) {
-		*comma = '\0';
-		turned = xasprintf("%s,%s", comma + 1, list);
-		free(list);
-		list = turned;
-	}
-	return list;
-}
-
 /*
  * Our defaults stand before the user's words, what we rely on after them.  Of
  * several hosts libpq goes on to the next only when one has failed: one that
@@ -522,11 +490,11 @@ static void
 pg_start(struct pg *pg, const char *hostaddr)
 {
 	const char	*info = pg->set.conninfo;
-	char		*host = list_turn(conninfo_get(info, "host",
+	char		*host = conninfo_turn(conninfo_get(info, "host",
 			    "PGHOST"), pg->turn);
-	char		*port = list_turn(conninfo_get(info, "port",
+	char		*port = conninfo_turn(conninfo_get(info, "port",
 			    "PGPORT"), pg->turn);
-	char		*addr = list_turn(hostaddr != NULL ?
+	char		*addr = conninfo_turn(hostaddr != NULL ?
 			    xstrdup(hostaddr) : conninfo_get(info, "hostaddr",
 			    "PGHOSTADDR"), pg->turn);
 	const char	*keys[] = { "fallback_application_name", "keepalives",
@@ -552,191 +520,26 @@ pg_start(struct pg *pg, const char *hostaddr)
 	pg_watch(pg, EV_WRITE);
 }
 
-/* Name resolution */
-
-static void	pg_resolve_next(struct pg *pg);
-
 static void
-pg_free_hosts(struct pg *pg)
+pg_on_hosts(void *arg, const char *list, const char *why)
 {
-	size_t	i;
+	struct pg	*pg = arg;
 
-	for (i = 0; i < pg->nhosts; i++) {
-		free(pg->hosts[i]);
-		free(pg->addrs[i]);
-	}
-	free(pg->hosts);
-	free(pg->addrs);
-	pg->hosts = pg->addrs = NULL;
-	pg->nhosts = pg->next_host = 0;
-}
-
-static bool
-is_name(const char *host)
-{
-	unsigned char	addr[sizeof(struct in6_addr)];
-
-	return host[0] != '\0' && host[0] != '/' && host[0] != '@' &&
-	    inet_pton(AF_INET, host, addr) != 1 &&
-	    inet_pton(AF_INET6, host, addr) != 1;
-}
-
-/* The hosts to resolve, one string with commas, or NULL. */
-static char *
-conninfo_hosts(const char *conninfo)
-{
-	char	*hosts = conninfo_get(conninfo, "host", "PGHOST");
-	char	*addrs = conninfo_get(conninfo, "hostaddr", "PGHOSTADDR");
-
-	if (addrs != NULL) {
-		free(hosts);
-		hosts = NULL;
-	}
-	free(addrs);
-	return hosts;
-}
-
-/* All names have addresses: join them and connect. */
-static void
-pg_resolved(struct pg *pg)
-{
-	char	*list = xstrdup(pg->addrs[0]), *longer;
-	size_t	 i;
-
-	for (i = 1; i < pg->nhosts; i++) {
-		longer = xasprintf("%s,%s", list, pg->addrs[i]);
-		free(list);
-		list = longer;
-	}
-	pg_free_hosts(pg);
-	pg_start(pg, list);
-	free(list);
-}
-
-/* Of several addresses each attempt takes the next: one may not work. */
-static const struct evutil_addrinfo *
-pick_address(const struct evutil_addrinfo *first, unsigned int attempt)
-{
-	const struct evutil_addrinfo	*ai;
-	unsigned int			 n = 0;
-
-	for (ai = first; ai != NULL; ai = ai->ai_next)
-		n++;
-	ai = first;
-	for (n = n == 0 ? 0 : attempt % n; n > 0; n--)
-		ai = ai->ai_next;
-	return ai;
-}
-
-static void
-pg_on_address(int result, struct evutil_addrinfo *ai, void *arg)
-{
-	struct pg			*pg = arg;
-	const struct evutil_addrinfo	*one;
-	char				 name[NI_MAXHOST] = "";
-
-	if (result == EVUTIL_EAI_CANCEL)
-		return;
-	pg->dns_request = NULL;
-	one = pick_address(ai, pg->attempts);
-	if (result == 0 && one != NULL)
-		(void)getnameinfo(one->ai_addr, one->ai_addrlen, name,
-		    sizeof(name), NULL, 0, NI_NUMERICHOST);
-	if (ai != NULL)
-		evutil_freeaddrinfo(ai);
-	if (name[0] == '\0') {
+	if (list == NULL) {
 		log_warn("db=%s msg=\"cannot resolve\" host=%s",
-		    pg->set.name, words(pg->hosts[pg->next_host]));
+		    pg->set.name, words(why));
 		pg_lost(pg, "name resolution failed");
-		return;
-	}
-	pg->addrs[pg->next_host++] = xstrdup(name);
-	pg_resolve_next(pg);
-}
-
-static void
-pg_resolve_next(struct pg *pg)
-{
-	struct evdns_getaddrinfo_request	*req;
-	struct evutil_addrinfo			 hints;
-	const char				*host = NULL;
-
-	while (pg->next_host < pg->nhosts) {
-		host = pg->hosts[pg->next_host];
-		if (is_name(host))
-			break;
-		/* An empty address means: take the host, a directory. */
-		pg->addrs[pg->next_host++] = xstrdup(host[0] == '/' ||
-		    host[0] == '@' ? "" : host);
-	}
-	if (pg->next_host == pg->nhosts) {
-		pg_resolved(pg);
-		return;
-	}
-	memset(&hints, 0, sizeof(hints));
-	hints.ai_family = AF_UNSPEC;
-	hints.ai_socktype = SOCK_STREAM;
-	req = evdns_getaddrinfo(pg->dns, host, NULL, &hints, pg_on_address,
-	    pg);
-	/* NULL: it was answered at once, and the next may be under way. */
-	if (req != NULL)
-		pg->dns_request = req;
-}
-
-static void
-pg_split_hosts(struct pg *pg, const char *hosts)
-{
-	const char	*p = hosts;
-	size_t		 len;
-
-	pg_free_hosts(pg);
-	for (;;) {
-		len = strcspn(p, ",");
-		pg->hosts = xrealloc(pg->hosts,
-		    (pg->nhosts + 1) * sizeof(*pg->hosts));
-		pg->hosts[pg->nhosts++] = xmemdup(p, len);
-		if (p[len] == '\0')
-			break;
-		p += len + 1;
-	}
-	pg->addrs = xcalloc(pg->nhosts, sizeof(*pg->addrs));
-}
-
-static bool
-pg_has_name(const struct pg *pg)
-{
-	size_t	i;
-
-	for (i = 0; i < pg->nhosts; i++)
-		if (is_name(pg->hosts[i]))
-			return true;
-	return false;
+	} else
+		pg_start(pg, list);
 }
 
 static void
 pg_connect(struct pg *pg)
 {
-	char	*hosts = conninfo_hosts(pg->set.conninfo);
-
-	if (hosts != NULL)
-		pg_split_hosts(pg, hosts);
-	free(hosts);
-	if (!pg_has_name(pg)) {
-		pg_free_hosts(pg);
-		pg_start(pg, NULL);
-		return;
-	}
-	if (pg->dns == NULL)
-		pg->dns = evdns_base_new(pg->base,
-		    EVDNS_BASE_INITIALIZE_NAMESERVERS |
-		    EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	pg->state = PG_RESOLVING;
-	if (pg->dns == NULL) {
-		pg_lost(pg, "no name servers");
-		return;
-	}
 	clock_start(pg->timer, CONNECT_TIMEOUT_MS);
-	pg_resolve_next(pg);
+	if (hosts_resolve(pg->hosts, pg->set.conninfo, pg->attempts) == 1)
+		pg_start(pg, NULL);
 }
 
 /* For the owner */
@@ -754,6 +557,7 @@ pg_new(struct event_base *base, const struct pg_settings *settings,
 	pg->delay_ms = settings->reconnect_min_ms;
 	TAILQ_INIT(&pg->queue);
 	LIST_INIT(&pg->prepared);
+	pg->hosts = hosts_new(base, pg_on_hosts, pg);
 	pg->timer = clock_new(base, pg_on_timer, pg);
 	pg->state = PG_WAITING;
 	clock_start(pg->timer, 0);
@@ -767,9 +571,7 @@ pg_free(struct pg *pg)
 		return;
 	pg->freeing = true;
 	pg_lost(pg, "closing");
-	if (pg->dns != NULL)
-		evdns_base_free(pg->dns, 0);
-	pg_free_hosts(pg);
+	hosts_free(pg->hosts);
 	event_free(pg->timer);
 	free(pg);
 }

@@ -17,6 +17,7 @@
 #include "db/feed.h"
 #include "db/ring.h"
 #include "db/tail.h"
+#include "db/term.h"
 
 #define VETTED_MAX	256	/* connections beside the feed's */
 
@@ -25,7 +26,8 @@ struct tail {
 	const struct tail_ops	*ops;
 	void			*arg;
 	int64_t			 position;
-	char			*epoch;		/* owned */
+	char			*epoch;		/* of the server; owned */
+	struct terms		*terms;		/* owned */
 	struct ring		*ring;		/* owned */
 	struct pg		*vetted[VETTED_MAX];	/* asked for theirs */
 	size_t			 nvetted;
@@ -38,11 +40,16 @@ struct vet {
 };
 
 static const struct pg_stmt read_stmt = { "read",
-	"SELECT f.id, r.* FROM pgpush.floor f LEFT JOIN (SELECT " FEED_COLUMNS
+	"SELECT f.id, (SELECT string_agg(t.tag || ' ' || t.first, ' '"
+	"  ORDER BY t.n) FROM (SELECT * FROM pgpush.terms ORDER BY n DESC"
+	"   LIMIT 4) t),"
+	" r.* FROM pgpush.floor f LEFT JOIN (SELECT " FEED_COLUMNS
 	" FROM (SELECT *, sum(bytes) OVER (ORDER BY id) - bytes AS before"
 	"   FROM (SELECT * FROM pgpush.log WHERE id > $2::bigint"
 	"     ORDER BY id LIMIT $3::bigint) l) w"
 	" WHERE before < $4::bigint) r ON true ORDER BY r.id", 4 };
+
+#define READ_COLUMN	2
 
 /* The newest rows up to the position, as many as the ring can have. */
 static const struct pg_stmt load_stmt = { NULL,
@@ -57,12 +64,12 @@ static const struct pg_stmt load_stmt = { NULL,
  * before us, so that reading on will come to it.
  */
 static const struct pg_stmt place_stmt = { NULL,
-	"SELECT e.epoch, greatest((SELECT max(id) FROM pgpush.log), f.id),"
-	" f.id,"
+	"SELECT e.epoch, h.newest, f.id, h.terms,"
 	" CASE WHEN $1::bigint >= 0 AND e.epoch <> $2 THEN EXISTS ("
 	"  SELECT FROM pgpush.log l WHERE l.id > $1::bigint"
 	"  AND l.kind = 'epoch' AND l.data ->> 'epoch' = e.epoch)"
-	" ELSE false END FROM pgpush.epoch e, pgpush.floor f", 2 };
+	" ELSE false END"
+	" FROM pgpush.epoch e, pgpush.floor f, pgpush.history() h", 2 };
 
 static const struct pg_stmt epoch_stmt = { NULL,
 	"SELECT epoch FROM pgpush.epoch", 0 };
@@ -77,6 +84,7 @@ tail_new(const struct config *cfg, const struct tail_ops *ops, void *arg)
 	t->arg = arg;
 	t->position = -1;
 	t->epoch = xstrdup("");
+	t->terms = terms_new();
 	t->ring = ring_new((size_t)cfg->ring_events, (size_t)cfg->ring_bytes);
 	return t;
 }
@@ -87,6 +95,7 @@ tail_free(struct tail *t)
 	if (t == NULL)
 		return;
 	ring_free(t->ring);
+	terms_free(t->terms);
 	free(t->epoch);
 	free(t);
 }
@@ -98,9 +107,38 @@ tail_position(const struct tail *t)
 }
 
 const char *
-tail_epoch(const struct tail *t)
+tail_tag(const struct tail *t)
 {
-	return t->epoch;
+	return terms_tag(t->terms);
+}
+
+bool
+tail_knows(const struct tail *t, const char *tag, int64_t id)
+{
+	return terms_have(t->terms, tag, id);
+}
+
+static void
+tail_add_terms(struct tail *t, const char *text)
+{
+	if (terms_add(t->terms, text))
+		t->ops->term(t->arg, terms_first(t->terms));
+}
+
+/* Before the first event of the term, whose id is not of the last one. */
+static bool
+tail_see_terms(struct tail *t, const char *text)
+{
+	if (terms_fork(t->terms, text, t->position))
+		return false;
+	tail_add_terms(t, text);
+	return true;
+}
+
+bool
+tail_begin_term(struct tail *t, const char *term)
+{
+	return tail_see_terms(t, term);
 }
 
 struct ring *
@@ -232,7 +270,8 @@ is_left_out(const struct tail *t, const struct pg_result *res, int row,
 	    (strcmp(kind, "event") == 0 || strcmp(kind, "signal") == 0);
 }
 
-bool
+/* The rows from our position on; returns the first that was left out. */
+static int
 tail_deliver(struct tail *t, const struct pg_result *res, int column)
 {
 	struct entry	*e;
@@ -255,7 +294,16 @@ tail_deliver(struct tail *t, const struct pg_result *res, int column)
 		entry_unref(e);
 	}
 	t->ops->complete(t->arg);
-	return i == pg_rows(res);
+	return i;
+}
+
+enum tail_moved
+tail_moved(struct tail *t, const struct pg_result *res, int column)
+{
+	if (pg_number(res, 0, column) <= t->position)
+		return TAIL_FOREIGN;
+	return tail_deliver(t, res, column) < pg_rows(res) ? TAIL_LEFT_OUT :
+	    TAIL_ALL;
 }
 
 int
@@ -273,12 +321,20 @@ tail_read(struct tail *t, struct pg *pg, pg_done done, void *arg)
 enum tail_read
 tail_read_done(struct tail *t, const struct pg_result *res)
 {
+	int64_t	bytes = 0;
+	int	i;
+
 	if (pg_number(res, 0, 0) > t->position)
 		return TAIL_PURGED;
-	if (pg_value(res, 0, 1) == NULL)
+	if (!tail_see_terms(t, pg_value(res, 0, 1)))
+		return TAIL_FORKED;
+	if (pg_value(res, 0, READ_COLUMN) == NULL)
 		return TAIL_END;
-	(void)tail_deliver(t, res, 1);
-	return TAIL_MORE;
+	(void)tail_deliver(t, res, READ_COLUMN);
+	for (i = 0; i < pg_rows(res); i++)
+		bytes += pg_number(res, i, READ_COLUMN + FEED_BYTES);
+	return pg_rows(res) >= t->cfg->move_limit ||
+	    bytes >= t->cfg->move_bytes ? TAIL_MORE : TAIL_END;
 }
 
 /* The place */
@@ -292,21 +348,58 @@ tail_place(struct tail *t, struct pg *pg, pg_done done, void *arg)
 	return pg_send(pg, &place_stmt, params, done, arg);
 }
 
+/*
+ * Whether our position, with the tag that we last knew, is of the history that
+ * the answer shows.  A replica may lack both.  A primary whose log ends before
+ * our position gets another term, which tells.
+ */
+static bool
+tail_is_past(const struct tail *t, const struct pg_result *res, bool replica)
+{
+	struct terms	*there = terms_new();
+	const char	*tag = terms_tag(t->terms);
+	bool		 past;
+
+	terms_set(there, pg_value(res, 0, 3));
+	past = tag[0] == '\0' || terms_have(there, tag, t->position) ||
+	    (replica && t->position > pg_number(res, 0, 1) &&
+	    terms_reach(t->terms, pg_value(res, 0, 3)));
+	terms_free(there);
+	return past;
+}
+
 enum tail_place
-tail_placed(struct tail *t, const struct pg_result *res)
+tail_placed(struct tail *t, const struct pg_result *res, bool replica)
 {
 	const char	*epoch = pg_value(res, 0, 0);
 	bool		 first = t->position < 0;
 
 	if (epoch == NULL)
 		epoch = "";
-	if (!first && t->position >= pg_number(res, 0, 2) &&
-	    (strcmp(epoch, t->epoch) == 0 || pg_true(res, 0, 3)))
-		return TAIL_GOES_ON;
-	t->position = pg_number(res, 0, 1);
-	tail_set_epoch(t, epoch);
-	ring_clear(t->ring, t->position);
+	if (!first && t->position >= pg_number(res, 0, 2)) {
+		if (pg_true(res, 0, 4)) {
+			/* The row to come resets everybody. */
+			terms_set(t->terms, pg_value(res, 0, 3));
+			return TAIL_GOES_ON;
+		}
+		if (strcmp(epoch, t->epoch) == 0 &&
+		    tail_is_past(t, res, replica)) {
+			tail_add_terms(t, pg_value(res, 0, 3));
+			return TAIL_GOES_ON;
+		}
+	}
 	return first ? TAIL_BEGINS : TAIL_MISSED;
+}
+
+void
+tail_begin(struct tail *t, const struct pg_result *res)
+{
+	const char	*epoch = pg_value(res, 0, 0);
+
+	terms_set(t->terms, pg_value(res, 0, 3));
+	t->position = pg_number(res, 0, 1);
+	tail_set_epoch(t, epoch == NULL ? "" : epoch);
+	ring_clear(t->ring, t->position);
 }
 
 int

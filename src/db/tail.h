@@ -8,7 +8,7 @@
 #include "db/pg.h"
 
 /*
- * This daemon's place in the log: its position and epoch, the statements that
+ * This daemon's place in the log: its position and term, the statements that
  * find it and read on from it, and the ring of the newest entries.  Rows are
  * handed over in the order of their id, each once.
  */
@@ -23,6 +23,9 @@ struct tail_ops {
 	void	(*entry)(void *arg, struct entry *e);
 	/* There are no more rows for now. */
 	void	(*complete)(void *arg);
+	/* Another term, which begins with this id: positions have another tag
+	 * from now on. */
+	void	(*term)(void *arg, int64_t first);
 };
 
 /* cfg and ops outlive it. */
@@ -32,8 +35,15 @@ void		 tail_free(struct tail *t);
 
 /* The id of the last row handed over; -1 before the first connection. */
 int64_t		 tail_position(const struct tail *t);
-/* The epoch that ids belong to; empty before the first connection. */
-const char	*tail_epoch(const struct tail *t);
+/* The tag of the term that is now; empty before the first one. */
+const char	*tail_tag(const struct tail *t);
+/* Whether a position is of this history, as far as this daemon knows. */
+bool		 tail_knows(const struct tail *t, const char *tag, int64_t id);
+/*
+ * This daemon has begun a term: "tag first".  False: what we heard is beyond
+ * its beginning, so tail_place must tell what is ours.
+ */
+bool		 tail_begin_term(struct tail *t, const char *term);
 struct ring	*tail_ring(const struct tail *t);
 
 /* Ask, as pg_send, where the log stands; and take the answer. */
@@ -45,7 +55,12 @@ enum tail_place {
 };
 int		 tail_place(struct tail *t, struct pg *pg, pg_done done,
 		    void *arg);
-enum tail_place	 tail_placed(struct tail *t, const struct pg_result *res);
+/* replica: it may lack what is in our past.  Nothing changes unless it goes
+ * on: sessions still go by the old history. */
+enum tail_place	 tail_placed(struct tail *t, const struct pg_result *res,
+		    bool replica);
+/* Else begin where the answer says. */
+void		 tail_begin(struct tail *t, const struct pg_result *res);
 
 /* Read, as pg_send, the newest rows into the ring. */
 int		 tail_load(struct tail *t, struct pg *pg, pg_done done,
@@ -57,16 +72,20 @@ enum tail_read {
 	TAIL_END,		/* there is no more for now */
 	TAIL_MORE,		/* read on */
 	TAIL_PURGED,		/* the log no longer reaches back so far */
+	TAIL_FORKED,		/* a term begins before our position: place */
 };
 int		 tail_read(struct tail *t, struct pg *pg, pg_done done,
 		    void *arg);
 enum tail_read	 tail_read_done(struct tail *t, const struct pg_result *res);
 
-/*
- * Hand over rows of the log, FEED_COLUMNS from column on.  False: one's data
- * was left out, so read on from there.
- */
-bool		 tail_deliver(struct tail *t, const struct pg_result *res,
+/* Hand over rows that were just moved, FEED_COLUMNS from column on. */
+enum tail_moved {
+	TAIL_ALL,
+	TAIL_LEFT_OUT,		/* one's data was: read on from there */
+	TAIL_FOREIGN,		/* their ids were given before: this is not
+				 * the log that it was */
+};
+enum tail_moved	 tail_moved(struct tail *t, const struct pg_result *res,
 		    int column);
 
 /*

@@ -17,6 +17,7 @@
 struct fill {
 	const struct sio_blob	*blobs;
 	unsigned int		 n;
+	unsigned int		 used;		/* a bit for each */
 	bool			 failed;
 };
 
@@ -30,10 +31,13 @@ blob_text(struct fill *f, const json_t *number)
 	char		*text;
 	json_t		*s;
 
-	if (!json_is_integer(number) || i < 0 || i >= (json_int_t)f->n) {
+	/* Each stands in one place, or a message could become any size. */
+	if (!json_is_integer(number) || i < 0 || i >= (json_int_t)f->n ||
+	    (f->used & 1U << i) != 0) {
 		f->failed = true;
 		return json_null();
 	}
+	f->used |= 1U << i;
 	len = eio_base64_size(f->blobs[i].len);
 	text = xmalloc(len + 1);
 	eio_base64_write(text, f->blobs[i].p, f->blobs[i].len);
@@ -84,7 +88,7 @@ char *
 blobs_fill(const char *json, size_t len, const struct sio_blob *blobs,
     unsigned int n)
 {
-	struct fill	 f = { blobs, n, false };
+	struct fill	 f = { blobs, n, 0, false };
 	json_t		*root = json_loadb(json, len, 0, NULL);
 	char		*text;
 

@@ -43,18 +43,19 @@ enum engine_state {
 struct engine {
 	struct link		 by_sid;
 	TAILQ_ENTRY(engine)	 entry;		/* on engines or over */
-	TAILQ_ENTRY(engine)	 ready_entry;	/* on ready if is_ready */
+	TAILQ_ENTRY(engine)	 ready_entry;	/* if is_ready */
 	enum engine_state	 state;
 	bool			 is_ready;
 	bool			 awaits_pong;
-	bool			 has_probed;	/* the probe has been answered */
-	struct conn		*conn;		/* the WebSocket, or NULL */
-	struct conn		*poll;		/* the GET that waits, or NULL */
+	bool			 has_probed;	/* and was answered */
+	struct conn		*conn;		/* WebSocket, or NULL */
+	struct conn		*poll;		/* the waiting GET, or NULL */
 	struct conn		*probe;		/* would be conn, or NULL */
 	void			*data;		/* the owner's */
-	struct outq		 out;		/* packets for the next GET */
+	struct outq		*out;		/* owned; packets for the next
+						 * GET, NULL: none yet */
 	struct event		*timer;
-	char			 sid[ASKED_SID_MAX];
+	char			 sid[];
 };
 TAILQ_HEAD(engine_list, engine);
 
@@ -93,10 +94,12 @@ make_sid(char sid[ASKED_SID_MAX])
 static struct engine *
 engine_new(void)
 {
-	struct engine	*e = xcalloc(1, sizeof(*e));
+	char		 sid[ASKED_SID_MAX];
+	struct engine	*e;
 
-	outq_init(&e->out);
-	make_sid(e->sid);
+	make_sid(sid);
+	e = xcalloc(1, sizeof(*e) + strlen(sid) + 1);
+	memcpy(e->sid, sid, strlen(sid));
 	e->timer = clock_new(loop, engine_on_timer, e);
 	table_add(&sids, &e->by_sid, table_hash(e->sid));
 	TAILQ_INSERT_TAIL(&engines, e, entry);
@@ -127,11 +130,29 @@ engine_not_ready(struct engine *e)
 	e->is_ready = false;
 }
 
+/* What waits for a GET is lost. */
+static void
+drop_packets(struct engine *e)
+{
+	if (e->out == NULL)
+		return;
+	outq_clear(e->out);
+	free(e->out);
+	e->out = NULL;
+}
+
+/* The first packet that waits for a GET; false if there is none. */
+static bool
+first_packet(const struct engine *e, struct iovec *iov)
+{
+	return e->out != NULL && outq_iov(e->out, iov, 1) > 0;
+}
+
 static void
 engine_free(struct engine *e)
 {
 	engine_not_ready(e);
-	outq_clear(&e->out);
+	drop_packets(e);
 	event_free(e->timer);
 	free(e);
 }
@@ -216,9 +237,9 @@ collect(struct engine *e, struct text *t)
 	struct iovec	 iov;
 	struct frame	*f;
 
-	while (t->len < set->answer_bytes && outq_iov(&e->out, &iov, 1) > 0) {
+	while (t->len < set->answer_bytes && first_packet(e, &iov)) {
 		add_packet(t, iov.iov_base, iov.iov_len);
-		outq_written(&e->out, iov.iov_len);
+		outq_written(e->out, iov.iov_len);
 	}
 	while (ops->take != NULL && t->len < set->answer_bytes &&
 	    (f = ops->take(e)) != NULL) {
@@ -313,7 +334,11 @@ engine_packet(struct engine *e, struct frame *f)
 	if (e->conn != NULL)
 		send_packet(e->conn, f->data, f->len);
 	else {
-		outq_add(&e->out, f);
+		if (e->out == NULL) {
+			e->out = xcalloc(1, sizeof(*e->out));
+			outq_init(e->out);
+		}
+		outq_add(e->out, f);
 		engine_wake(e);
 	}
 	frame_unref(f);
@@ -444,7 +469,7 @@ ws_closed(struct conn *c, int code)
 }
 
 static const struct conn_ops ws_ops = { ws_message, ws_drained, NULL,
-	ws_closed };
+	ws_closed, NULL };
 
 /* The WebSocket that would take over */
 
@@ -468,10 +493,11 @@ probe_take_over(struct engine *e)
 	e->probe = NULL;
 	e->has_probed = e->awaits_pong = false;
 	conn_own(e->conn, &ws_ops, e);
-	while (outq_iov(&e->out, &iov, 1) > 0) {
+	while (first_packet(e, &iov)) {
 		send_packet(e->conn, iov.iov_base, iov.iov_len);
-		outq_written(&e->out, iov.iov_len);
+		outq_written(e->out, iov.iov_len);
 	}
+	drop_packets(e);
 	clock_start(e->timer, set->ping_interval_ms);
 	ops->carried(e);
 	engine_heard(e);
@@ -506,7 +532,7 @@ probe_closed(struct conn *c, int code)
 }
 
 static const struct conn_ops probe_ops = { probe_message, NULL, NULL,
-	probe_closed };
+	probe_closed, NULL };
 
 /* The GET that waits */
 
@@ -519,7 +545,8 @@ poll_closed(struct conn *c, int code)
 	e->poll = NULL;		/* another may come in time */
 }
 
-static const struct conn_ops poll_ops = { NULL, NULL, NULL, poll_closed };
+static const struct conn_ops poll_ops = { NULL, NULL, NULL, poll_closed,
+	NULL };
 
 /* Time */
 
@@ -611,7 +638,7 @@ static bool
 is_stuck(const struct engine *e)
 {
 	return e->poll == NULL && e->conn == NULL &&
-	    e->out.bytes > 2 * set->answer_bytes;
+	    e->out != NULL && e->out->bytes > 2 * set->answer_bytes;
 }
 
 static void

@@ -58,7 +58,14 @@ on_closed(struct conn *c, int code)
 	client_lost(conn_owner(c));
 }
 
-static const struct conn_ops conn_ops = { on_message, on_drained, NULL, on_closed };
+static void
+on_pinged(struct conn *c)
+{
+	client_pinged(conn_owner(c));
+}
+
+static const struct conn_ops conn_ops = { on_message, on_drained, NULL,
+	on_closed, on_pinged };
 
 /* The request */
 
@@ -66,7 +73,7 @@ static void
 open_session(struct conn *c, const struct http_request *req)
 {
 	struct session	*s;
-	char		 epoch[EPOCH_MAX], *token = request_token(req, false);
+	char		 epoch[EPOCH_MAX], *token = request_token(req, true);
 	int64_t		 since = request_position(req, epoch, sizeof(epoch));
 
 	s = session_new(c, &proto_dialect);
@@ -93,7 +100,7 @@ open_websocket(struct conn *c, const struct http_request *req)
 		    NULL, "text/plain", http_reason(status));
 		return;
 	}
-	if ((why = admit_refusal()) != NULL) {
+	if ((why = admit_refusal(c)) != NULL) {
 		conn_respond(c, 503, "Retry-After: 5\r\n", "text/plain",
 		    why);
 		return;

@@ -154,8 +154,8 @@ peer_refuse(struct sio *sio, const char *message, const char *code)
 
 /*
  * End the socket of a session that ends.  After CONNECT_ERROR and DISCONNECT a
- * client does not come back by itself: that is for a user who may not; whoever
- * else loses its transport comes back, and recovers.
+ * client does not come back by itself: that is for a user who may not.  One
+ * that only loses its transport comes back, and recovers.
  */
 static void
 peer_end(struct peer *p, int code, const char *reason)
@@ -186,7 +186,7 @@ peer_on_end(struct session *s, int code, const char *reason)
 	peer_end(p, code, reason);
 }
 
-/* The same, but whoever calls closes the session. */
+/* The same, but the caller closes the session. */
 static void
 peer_on_gone(struct session *s, int code, const char *reason)
 {
@@ -298,7 +298,7 @@ peer_connected(struct peer *p)
 	    p->pid);
 }
 
-/* Who returns is told later, behind what it has missed. */
+/* A socket that returns is told later, behind what it has missed. */
 static struct frame *
 peer_on_welcome(struct session *s, const struct welcome *w)
 {
@@ -423,7 +423,8 @@ on_leave_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s)) {
+	for (s = TAILQ_FIRST(&sessions); s != NULL;
+	    s = session_next(s)) {
 		p = session_dialect(s)->label == STAT_SOCKETIO ? peer_of(s) :
 		    NULL;
 		if (p != NULL && p->has_left && p->pid[0] != '\0' &&
@@ -479,6 +480,16 @@ no_number(struct session *s, int64_t n)
 	return NULL;
 }
 
+/* Each event brings its own position. */
+static struct frame *
+no_position(struct session *s, int64_t id, const char *epoch)
+{
+	(void)s;
+	(void)id;
+	(void)epoch;
+	return NULL;
+}
+
 const struct dialect peer_dialect = {
 	.label = STAT_SOCKETIO,
 	.merged = true,
@@ -496,7 +507,7 @@ const struct dialect peer_dialect = {
 	.reply_send = siotext_sent,
 	.error = siotext_error,
 	.reset = peer_on_reset,
-	.at = no_number,
+	.at = no_position,
 	.expiring = no_number,
 };
 
@@ -519,7 +530,7 @@ peer_open(struct peer *p, const struct recovery *r, int64_t since)
 	}
 	client_open(s);
 	client_token(s, p->token, strlen(p->token), since, r == NULL ? NULL :
-	    r->epoch, r == NULL ? NULL : r->rooms);
+	    p->epoch, r == NULL ? NULL : r->rooms);
 }
 
 /* If its old session is still here, its transport has died unheard. */
@@ -538,11 +549,12 @@ static void
 on_found(void *arg, const struct recovery *r)
 {
 	struct peer	*p = arg;
-	int64_t		 since = p->at;
 
 	p->ask = NULL;
-	if (r == NULL || (p->epoch != NULL && strcmp(p->epoch, r->epoch) !=
-	    0)) {
+	/* A position of another history is found here or, of the row, when
+	 * the rooms are joined. */
+	if (r == NULL || (p->epoch != NULL &&
+	    !siotext_knows(p->epoch, p->at))) {
 		p->pid[0] = '\0';
 		peer_begin_anew(p);
 		return;
@@ -550,10 +562,14 @@ on_found(void *arg, const struct recovery *r)
 	end_old(r->session);
 	p->returns = true;
 	p->life = r->life;
-	p->at = r->at;
-	free(p->epoch);
-	p->epoch = xstrdup(r->epoch);
-	peer_open(p, r, since > r->at ? since : r->at);
+	/* The client's own position, if it is the later one; whether there is
+	 * such a position is found when its rooms are joined. */
+	if (p->epoch == NULL || p->at < r->at) {
+		p->at = r->at;
+		free(p->epoch);
+		p->epoch = xstrdup(r->epoch);
+	}
+	peer_open(p, r, p->at);
 }
 
 /* Ask whether it was here before.  Returns -1 if it need not be asked. */
@@ -563,7 +579,8 @@ peer_ask(struct peer *p, const struct peer_past *past)
 	struct token	 t;
 	const char	*reason;
 
-	if (past == NULL || !p->variant->recovers || token_verify(keys, p->token, strlen(p->token),
+	if (past == NULL || !p->variant->recovers ||
+	    token_verify(keys, p->token, strlen(p->token),
 	    (int64_t)time(NULL), &t, &reason) == -1)
 		return -1;
 	memcpy(p->pid, past->pid, sizeof(p->pid));

@@ -101,7 +101,8 @@ on_closed(struct conn *c, int code)
 	(void)post_take(conn_owner(c));
 }
 
-static const struct conn_ops conn_ops = { NULL, NULL, on_timer, on_closed };
+static const struct conn_ops conn_ops = { NULL, NULL, on_timer, on_closed,
+	NULL };
 
 /* The reply to this command is the answer to the request. */
 static void
@@ -212,7 +213,7 @@ post_open(struct conn *c, const struct http_request *req)
 	char		*token, *session = NULL;
 	const char	*why;
 
-	if ((why = admit_refusal()) != NULL) {
+	if ((why = admit_refusal(c)) != NULL) {
 		request_refuse(c, 503, "unavailable", why);
 		return;
 	}
@@ -222,7 +223,7 @@ post_open(struct conn *c, const struct http_request *req)
 		    "the type must be application/json");
 		return;
 	}
-	if ((token = request_token(req, true)) == NULL) {
+	if ((token = request_token(req, false)) == NULL) {
 		request_refuse(c, 401, "unauthorized", "no token");
 		return;
 	}

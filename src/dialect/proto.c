@@ -216,11 +216,12 @@ native_reset(struct session *s, const char *room, int64_t id, const char *epoch)
 }
 
 static struct frame *
-native_at(struct session *s, int64_t id)
+native_at(struct session *s, int64_t id, const char *epoch)
 {
 	(void)s;
 	begin("{\"type\":\"at\"");
 	add_number(",\"id\":", id);
+	add_field(",\"epoch\":", epoch);
 	return finish();
 }
 

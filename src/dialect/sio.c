@@ -32,17 +32,20 @@ struct sio {
 	char			 nsp[];
 };
 
+/* A packet that waits for its attachments. */
+struct pending {
+	struct packet	 pkt;		/* points into text */
+	unsigned int	 nblobs;	/* have come */
+	struct sio_blob	 blobs[PACKET_ATTACHMENTS_MAX];	/* owned bytes */
+	char		 text[];
+};
+
 struct sio_client {
 	struct engine		*engine;	/* outlives us */
 	LIST_HEAD(, sio)	 sockets;
 	void			*request;	/* owned; ops->forget */
 	struct event		*timer;		/* to be let in */
-	/* A packet that waits for attachments. */
-	char			*text;		/* owned; NULL: none waits */
-	size_t			 text_len;
-	struct packet		 pkt;		/* points into text */
-	struct sio_blob		*blobs;		/* owned, and each of them */
-	unsigned int		 nblobs;	/* have come */
+	struct pending		*pending;	/* owned; or NULL */
 };
 
 static const struct sio_settings	*set;
@@ -222,65 +225,46 @@ client_packet(struct sio_client *cl, const struct packet *pkt,
 /* Attachments */
 
 static void
-free_blobs(struct sio_blob *blobs, unsigned int n)
+pending_free(struct pending *p)
 {
-	while (n > 0)
-		free(blobs[--n].p);
-	free(blobs);
-}
-
-static void
-clear_pending(struct sio_client *cl)
-{
-	free_blobs(cl->blobs, cl->nblobs);
-	free(cl->text);
-	cl->blobs = NULL;
-	cl->nblobs = 0;
-	cl->text = NULL;
+	if (p == NULL)
+		return;
+	while (p->nblobs > 0)
+		free(p->blobs[--p->nblobs].p);
+	free(p);
 }
 
 /* Keep the packet until its attachments have come. */
 static void
-await_blobs(struct sio_client *cl, const char *p, size_t len)
+await_blobs(struct sio_client *cl, const char *text, size_t len)
 {
-	cl->text = xmemdup(p, len);
-	cl->text_len = len;
-	cl->blobs = xcalloc(PACKET_ATTACHMENTS_MAX, sizeof(*cl->blobs));
-	if (packet_parse(&cl->pkt, cl->text, len) == -1)
+	struct pending	*p = xcalloc(1, sizeof(*p) + len + 1);
+
+	memcpy(p->text, text, len);
+	cl->pending = p;
+	if (packet_parse(&p->pkt, p->text, len) == -1)
 		client_broke(cl, "no packet");
 }
 
-/* The packet is whole.  It may end the client, so that is asked no more. */
 static void
-hand_over(struct sio_client *cl)
+on_binary(struct sio_client *cl, const uint8_t *bytes, size_t len)
 {
-	struct packet	 pkt = cl->pkt;
-	struct sio_blob	*blobs = cl->blobs;
-	unsigned int	 n = cl->nblobs;
-	char		*text = cl->text;	/* pkt points into it */
-
-	cl->blobs = NULL;
-	cl->nblobs = 0;
-	cl->text = NULL;
-	client_packet(cl, &pkt, blobs);
-	free_blobs(blobs, n);
-	free(text);
-}
-
-static void
-on_binary(struct sio_client *cl, const uint8_t *p, size_t len)
-{
+	struct pending	*p = cl->pending;
 	struct sio_blob	*b;
 
-	if (cl->text == NULL) {
+	if (p == NULL) {
 		client_broke(cl, "an attachment of nothing");
 		return;
 	}
-	b = &cl->blobs[cl->nblobs++];
+	b = &p->blobs[p->nblobs++];
 	b->len = len;
-	b->p = (uint8_t *)xmemdup(p, len);
-	if (cl->nblobs == cl->pkt.attachments)
-		hand_over(cl);
+	b->p = (uint8_t *)xmemdup(bytes, len);
+	if (p->nblobs < p->pkt.attachments)
+		return;
+	/* It may end the client, so that is asked no more. */
+	cl->pending = NULL;
+	client_packet(cl, &p->pkt, p->blobs);
+	pending_free(p);
 }
 
 static void
@@ -288,7 +272,7 @@ on_text(struct sio_client *cl, const char *p, size_t len)
 {
 	struct packet	pkt;
 
-	if (cl->text != NULL)
+	if (cl->pending != NULL)
 		client_broke(cl, "an attachment is missing");
 	else if (packet_parse(&pkt, p, len) == -1)
 		client_broke(cl, "no packet");
@@ -396,7 +380,7 @@ on_closed(struct engine *e, const char *why)
 	event_free(cl->timer);
 	if (cl->request != NULL)
 		ops->forget(cl->request);
-	clear_pending(cl);
+	pending_free(cl->pending);
 	engine_set_data(e, NULL);
 	free(cl);
 }

@@ -49,6 +49,12 @@ finish(const char *end)
 	return frame_text(out.buf, out.len);
 }
 
+bool
+siotext_knows(const char *epoch, int64_t id)
+{
+	return feed_knows(feed, epoch, id);
+}
+
 static void
 add_position(int64_t id)
 {

@@ -20,6 +20,8 @@ struct variant {
 
 /* feed gives positions, and outlives the module. */
 void	 siotext_init(struct feed *feed);
+/* Whether a position, as events carry it, is of this history. */
+bool	 siotext_knows(const char *epoch, int64_t id);
 
 const struct variant *
 	 siotext_variant(const struct session *s);

@@ -39,7 +39,7 @@
 struct request {
 	char	*token;			/* owned, or NULL */
 	bool	 recovers;		/* it does not say no */
-	char	 peer[ADDR_MAX];
+	char	*peer;			/* owned; its address */
 };
 
 static const struct config	*cfg;
@@ -54,12 +54,13 @@ static void *
 on_request(struct conn *c, const struct http_request *req)
 {
 	struct request	*r = xcalloc(1, sizeof(*r));
-	char		 text[8];
+	char		 text[8], peer[ADDR_MAX];
 
 	r->token = request_token(req, true);
 	r->recovers = http_query_get(req, "recovery", text,
 	    sizeof(text)) <= 0 || strcmp(text, "no") != 0;
-	conn_peer(c, r->peer);
+	conn_peer(c, peer);
+	r->peer = xstrdup(peer);
 	admit_enter();
 	return r;
 }
@@ -71,6 +72,7 @@ on_forget(void *arg)
 
 	admit_leave();
 	free(r->token);
+	free(r->peer);
 	free(r);
 }
 
@@ -230,14 +232,15 @@ on_event(struct sio *sio, const struct packet *pkt,
 }
 
 static const struct sio_ops sio_ops = { on_request, on_forget, on_connect,
-	on_event, peer_take, peer_carried, peer_heard, peer_drained, peer_closed };
+	on_event, peer_take, peer_carried, peer_heard, peer_drained,
+	peer_closed };
 
 /* The beginning and the end */
 
 static void
 open_socketio(struct conn *c, const struct http_request *req)
 {
-	engine_serve(c, req, admit_refusal());
+	engine_serve(c, req, admit_refusal(c));
 }
 
 struct route socketio_routes[] = {

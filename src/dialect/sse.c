@@ -42,16 +42,6 @@ static struct feed		*feed;
 
 /* Lines */
 
-static struct frame *
-frame_of_text(char *text)
-{
-	struct frame	*f = frame_new(strlen(text));
-
-	memcpy(f->data, text, f->len);
-	free(text);
-	return f;
-}
-
 /*
  * The lines around a native text, of which the caller's reference goes.  A
  * name comes from the database and may hold anything: a line it may not end.
@@ -112,11 +102,11 @@ sse_emit(struct session *s, const char *event, const char *data)
 
 /* The position moves on with the heartbeat; no event comes of it. */
 static struct frame *
-sse_at(struct session *s, int64_t id)
+sse_at(struct session *s, int64_t id, const char *epoch)
 {
 	(void)s;
-	return frame_of_text(xasprintf("id: %s.%" PRId64 "\n\n",
-	    feed_epoch(feed), id));
+	return frame_of_text(xasprintf("id: %s.%" PRId64 "\n\n", epoch, id),
+	    NULL, 0);
 }
 
 static struct frame *
@@ -211,7 +201,7 @@ sse_error(struct session *s, const struct reply_to *to, const char *code,
 static void
 send_text(struct conn *c, char *text)
 {
-	struct frame	*f = frame_of_text(text);
+	struct frame	*f = frame_of_text(text, NULL, 0);
 
 	conn_send(c, f, false);
 	frame_unref(f);
@@ -330,7 +320,8 @@ on_closed(struct conn *c, int code)
 	client_lost(conn_owner(c));
 }
 
-static const struct conn_ops conn_ops = { NULL, on_drained, NULL, on_closed };
+static const struct conn_ops conn_ops = { NULL, on_drained, NULL, on_closed,
+	NULL };
 
 /* The rooms of the query as a JSON array; NULL: one cannot be, or too many. */
 static char *
@@ -370,12 +361,12 @@ sse_open(struct conn *c, const struct http_request *req)
 	const char	*why;
 	struct session	*s;
 
-	if ((why = admit_refusal()) != NULL) {
+	if ((why = admit_refusal(c)) != NULL) {
 		conn_refused(c, 503, why);
 		sse_later(c, REFUSED_MS);
 		return;
 	}
-	if ((token = request_token(req, true)) == NULL) {
+	if ((token = request_token(req, false)) == NULL) {
 		request_refuse(c, 401, "unauthorized", "no token");
 		return;
 	}

@@ -2,17 +2,13 @@
 
 /*
  * Connections.  Input is read into one buffer shared by all; a connection owns
- * bytes only while a request head, a frame header or a message is incomplete.
- * Output is a queue of frames held by reference.  A connection with something
- * new to write is dirty; at the end of a turn of the loop the dirty ones are
- * written, each with one system call, and only a full socket asks for a write
- * event.  If they are many they are written in slices, one in each turn, and
- * those that only have something from a fan-out to many go last: so it holds up
- * nobody else.
- * Who is over the high-water mark is not read until he has read: so the answers
- * to his pings and questions cannot pile up.
- * A connection that has ended is freed at the end of the turn, never under its
- * caller.
+ * bytes only while a request, a frame header or a message is incomplete.
+ * Output is a queue of frames held by reference, written at the end of a turn
+ * of the loop (turn.h) with one system call; only a full socket asks to be
+ * told when it can be written.  A connection over the high-water mark is not
+ * read from until it has drained: so the answers to its pings and questions
+ * cannot pile up.  A connection that has ended is freed at the end of the
+ * turn, never under its caller.
  */
 
 #include <sys/queue.h>
@@ -26,26 +22,26 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stats.h"
+#include "base/table.h"
 #include "base/xmalloc.h"
+#include "net/httpwrite.h"
 #include "net/conn.h"
 #include "net/frame.h"
+#include "net/httpread.h"
 #include "net/netlog.h"
 #include "net/outq.h"
 #include "net/sock.h"
+#include "net/turn.h"
 #include "net/ws.h"
 #include "net/wsread.h"
 
-#define TLS_HANDSHAKE	0x16		/* RFC 8446 section 5.1; no method */
 #define READ_SIZE	65536
+#define KEPT_MAX	(HTTP_MAX_HEAD + READ_SIZE)	/* between two reads */
 #define IOV_COUNT	64
-#define FLUSH_SLICE	256		/* connections written in a turn */
-#define FLUSH_LATE	64		/* and at least so many late ones */
-#define REASON_MAX	(WS_CONTROL_MAX - 2)
 
 enum conn_state {
 	CONN_HANDSHAKE,		/* of the stream below: TLS */
-	CONN_REQUEST,		/* the request head has not all arrived */
-	CONN_BODY,		/* nor its body */
+	CONN_REQUEST,		/* the request has not all arrived */
 	CONN_WAITING,		/* the owner answers later */
 	CONN_OPEN,		/* WebSocket */
 	CONN_STREAM,		/* an answer without an end */
@@ -55,14 +51,8 @@ enum conn_state {
 };
 
 static const char *const state_names[] = {
-	"handshake", "request", "body", "waiting", "open", "stream", "closing", "linger",
+	"handshake", "request", "waiting", "open", "stream", "closing", "linger",
 	"dead"
-};
-
-enum conn_due {
-	DUE_NOT,		/* nothing new to write */
-	DUE_NOW,		/* on dirty */
-	DUE_LATE,		/* on late */
 };
 
 TAILQ_HEAD(conn_list, conn);
@@ -71,10 +61,9 @@ TAILQ_HEAD(conn_list, conn);
 struct conn {
 	const struct conn_limits *limits;	/* outlives us */
 	enum conn_state		  state;
-	enum conn_due		  due;
+	struct turn		  turn;		/* when it is written */
 	bool			  full;
 	bool			  want_write;	/* the socket was full */
-	TAILQ_ENTRY(conn)	  due_entry;	/* on dirty or on late */
 	struct outq		  out;
 	struct sock		 *sock;		/* owned; NULL once dead */
 
@@ -82,42 +71,38 @@ struct conn {
 	const struct conn_ops	 *ops;		/* outlives us; NULL: nobody
 						 * hears of it (any more) */
 	void			 *owner;
-	uint64_t		  id;
 	int64_t			  last_life_ms;
 	bool			  sent_fin;
 	bool			  is_head;	/* the request: no body out */
-	char			 *headers;	/* owned; of every answer */
+	bool			  keep_alive;	/* it may be followed by more */
+	bool			  answered;
+	bool			  is_old;	/* HTTP/1.0 */
+	char			 *headers;	/* owned; of its answer */
 	struct event		  timer;
 	TAILQ_ENTRY(conn)	  entry;	/* on conns or on dead */
 
 	/* input */
-	uint8_t			 *in;		/* owned; an incomplete head, or
-						 * the one of the body */
+	uint8_t			 *in;		/* owned; an incomplete frame head,
+						 * or what follows a request that
+						 * waits for its answer */
 	size_t			  in_len;
-	uint8_t			 *body;		/* owned; so far */
-	size_t			  body_have;
-	size_t			  body_len;
+	struct httpread		  http;
 	struct wsread		  reader;
 
-	bool			  is_quiet;	/* the log need not know, or
-						 * knows already */
-	char			 *user;		/* owned; for the log, or NULL */
-	char			  peer[ADDR_MAX];
+	struct netlog		  log;
 };
 
 static struct event_base	*loop;
-static struct event		*flush_event;	/* writes and frees */
 static struct conn_list		 conns = TAILQ_HEAD_INITIALIZER(conns);
 static struct conn_list		 dead = TAILQ_HEAD_INITIALIZER(dead);
-static struct conn_list		 dirty = TAILQ_HEAD_INITIALIZER(dirty);
-static struct conn_list		 late = TAILQ_HEAD_INITIALIZER(late);
 static size_t			 nconns;
+static bool			 ending;	/* no connection is kept */
 static uint64_t			 last_id;
-static uint8_t			 read_buf[HTTP_MAX_HEAD + READ_SIZE];
+static uint8_t			 read_buf[KEPT_MAX + READ_SIZE];
 
+static void	conn_resume(struct conn *c);
 static void	conn_write(struct conn *c);
 
-/* The owner sends what he has. */
 static bool
 conn_is_live(const struct conn *c)
 {
@@ -127,7 +112,7 @@ conn_is_live(const struct conn *c)
 static void
 conn_set_state(struct conn *c, enum conn_state state, const char *why)
 {
-	log_debug("conn=%" PRIu64 " state=%s was=%s why=%s", c->id,
+	log_debug("conn=%" PRIu64 " state=%s was=%s why=%s", c->log.id,
 	    state_names[state], state_names[c->state],
 	    log_quote(why, strlen(why)));
 	c->state = state;
@@ -137,24 +122,10 @@ conn_set_state(struct conn *c, enum conn_state state, const char *why)
 static void
 conn_arm(struct conn *c)
 {
+	bool	heeds = c->state == CONN_OPEN || c->state == CONN_REQUEST;
+
 	if (c->state != CONN_DEAD)
-		sock_wants(c->sock, !c->full || c->state != CONN_OPEN,
-		    c->want_write);
-}
-
-/* Say once how it ended. */
-static void
-conn_log_end(struct conn *c, int code, const char *why)
-{
-	struct netlog	who = { c->id, c->peer, c->user };
-
-	if (c->is_quiet)
-		return;
-	c->is_quiet = true;
-	if (c->state == CONN_HANDSHAKE || c->state == CONN_REQUEST)
-		netlog_mute(&who, strcmp(why, "peer hung up") == 0, why);
-	else
-		netlog_closed(&who, code, why);
+		sock_wants(c->sock, !c->full || !heeds, c->want_write);
 }
 
 static void
@@ -162,7 +133,8 @@ conn_tell_closed(struct conn *c, int code, const char *why)
 {
 	const struct conn_ops	*ops = c->ops;
 
-	conn_log_end(c, code, why);
+	netlog_ended(&c->log, c->state == CONN_HANDSHAKE ||
+	    c->state == CONN_REQUEST, code, why);
 	c->ops = NULL;
 	if (ops != NULL && ops->closed != NULL)
 		ops->closed(c, code);
@@ -182,85 +154,46 @@ conn_drop(struct conn *c, int code, const char *why)
 	nconns--;
 	TAILQ_REMOVE(&conns, c, entry);
 	TAILQ_INSERT_TAIL(&dead, c, entry);
-	event_active(flush_event, EV_TIMEOUT, 1);
-}
-
-static void
-conn_not_due(struct conn *c)
-{
-	if (c->due == DUE_NOW)
-		TAILQ_REMOVE(&dirty, c, due_entry);
-	else if (c->due == DUE_LATE)
-		TAILQ_REMOVE(&late, c, due_entry);
-	c->due = DUE_NOT;
+	turn_remove(&c->turn);
+	turn_wake();
 }
 
 static void
 conn_free(struct conn *c)
 {
-	conn_not_due(c);
 	outq_clear(&c->out);
 	wsread_clear(&c->reader);
 	free(c->in);
-	free(c->body);
+	httpread_clear(&c->http);
 	free(c->headers);
-	free(c->user);
+	free(c->log.user);
 	free(c);
 }
 
+/* At the end of each turn. */
 static void
-conn_mark_dirty(struct conn *c, enum conn_due due)
-{
-	if (c->due == due || c->due == DUE_NOW || c->want_write)
-		return;
-	if (TAILQ_EMPTY(&dirty) && TAILQ_EMPTY(&late))
-		event_active(flush_event, EV_TIMEOUT, 1);
-	conn_not_due(c);
-	c->due = due;
-	if (due == DUE_NOW)
-		TAILQ_INSERT_TAIL(&dirty, c, due_entry);
-	else
-		TAILQ_INSERT_TAIL(&late, c, due_entry);
-}
-
-/* Write at most max of a list; returns how many there were. */
-static int
-conn_flush_list(const struct conn_list *list, int max)
+conn_free_dead(void)
 {
 	struct conn	*c;
-	int		 n;
 
-	for (n = 0; n < max && (c = TAILQ_FIRST(list)) != NULL; n++) {
-		conn_not_due(c);
-		if (c->state != CONN_DEAD)
-			conn_write(c);
-	}
-	return n;
-}
-
-static void
-conn_flush(evutil_socket_t fd, short what, void *arg)
-{
-	struct conn	*c;
-	int		 n;
-
-	(void)fd;
-	(void)what;
-	(void)arg;
-	n = conn_flush_list(&dirty, FLUSH_SLICE);
-	(void)conn_flush_list(&late, FLUSH_SLICE - n + FLUSH_LATE);
-	if (!TAILQ_EMPTY(&dirty) || !TAILQ_EMPTY(&late))
-		clock_start(flush_event, 0);
 	while ((c = TAILQ_FIRST(&dead)) != NULL) {
 		TAILQ_REMOVE(&dead, c, entry);
 		conn_free(c);
 	}
 }
 
+/* It has something new to write; later, if the socket is full. */
+static void
+conn_mark_dirty(struct conn *c, bool is_late)
+{
+	if (!c->want_write)
+		turn_add(&c->turn, is_late);
+}
+
 /* Output */
 
 static void
-conn_queue(struct conn *c, struct frame *f, enum conn_due due)
+conn_queue(struct conn *c, struct frame *f, bool is_late)
 {
 	outq_add(&c->out, f);
 	if (c->out.bytes > c->limits->output_high_bytes && !c->full) {
@@ -269,7 +202,7 @@ conn_queue(struct conn *c, struct frame *f, enum conn_due due)
 		if (c->want_write)	/* else conn_write is to come */
 			conn_arm(c);
 	}
-	conn_mark_dirty(c, due);
+	conn_mark_dirty(c, is_late);
 }
 
 static void
@@ -304,6 +237,14 @@ conn_write(struct conn *c)
 			c->ops->drained(c);
 	}
 	conn_arm(c);
+	if (c->state == CONN_REQUEST && c->in_len > 0 && !c->full)
+		conn_resume(c);
+}
+
+static void
+conn_on_turn(struct turn *t)
+{
+	conn_write(table_object(t, struct conn, turn));
 }
 
 static void
@@ -311,30 +252,16 @@ conn_send_frame(struct conn *c, uint8_t opcode, const uint8_t *p, size_t len)
 {
 	struct frame	*f = frame_message(opcode, p, len);
 
-	conn_queue(c, f, DUE_NOW);
+	conn_queue(c, f, false);
 	frame_unref(f);
-}
-
-/* A text, which is freed, and what follows it. */
-static struct frame *
-frame_of(char *text, const void *body, size_t len)
-{
-	size_t		 n = strlen(text);
-	struct frame	*f = frame_new(n + len);
-
-	memcpy(f->data, text, n);
-	if (len > 0)
-		memcpy(f->data + n, body, len);
-	free(text);
-	return f;
 }
 
 static void
 conn_send_text(struct conn *c, char *text)
 {
-	struct frame	*f = frame_of(text, NULL, 0);
+	struct frame	*f = frame_of_text(text, NULL, 0);
 
-	conn_queue(c, f, DUE_NOW);
+	conn_queue(c, f, false);
 	frame_unref(f);
 }
 
@@ -344,17 +271,9 @@ static void
 conn_send_close(struct conn *c, int code, const char *reason)
 {
 	uint8_t	p[WS_CONTROL_MAX];
-	size_t	n = 0, len;
+	size_t	n = code == CLOSE_NO_STATUS ? 0 :
+		    ws_close_write(p, (unsigned)code, reason);
 
-	if (code != CLOSE_NO_STATUS) {
-		p[n++] = (uint8_t)(code >> 8);
-		p[n++] = (uint8_t)code;
-		len = strlen(reason);
-		if (len > REASON_MAX)
-			len = REASON_MAX;
-		memcpy(p + n, reason, len);
-		n += len;
-	}
 	conn_send_frame(c, WS_CLOSE, p, n);
 }
 
@@ -376,7 +295,7 @@ conn_end_stream(struct conn *c, int code, const char *reason)
 {
 	conn_set_state(c, CONN_LINGER, reason);
 	clock_start(&c->timer, c->limits->close_timeout_ms);
-	conn_mark_dirty(c, DUE_NOW);
+	conn_mark_dirty(c, false);
 	conn_arm(c);
 	conn_tell_closed(c, code, reason);
 }
@@ -389,33 +308,25 @@ conn_fail(struct conn *c, int code, const char *why)
 		conn_begin_close(c, CONN_LINGER, code, why);
 	else if (c->state == CONN_CLOSING) {
 		conn_set_state(c, CONN_LINGER, why);
-		conn_mark_dirty(c, DUE_NOW);
+		conn_mark_dirty(c, false);
 	}
 }
 
 static void
 conn_got_close(struct conn *c, const uint8_t *p, size_t len)
 {
-	uint32_t	utf8 = WS_UTF8_START;
-	int		code = CLOSE_NO_STATUS;
+	const char	*why;
+	unsigned	 code;
 
 	if (c->state == CONN_CLOSING) {
 		conn_set_state(c, CONN_LINGER, "close answered");
-		conn_mark_dirty(c, DUE_NOW);
+		conn_mark_dirty(c, false);
 		return;
 	}
-	if (len >= 2)
-		code = p[0] << 8 | p[1];
-	if (len == 1 || (len >= 2 && !ws_close_code_ok((unsigned)code))) {
-		conn_fail(c, CLOSE_PROTOCOL, "bad close frame");
-		return;
-	}
-	if (len > 2 && (!ws_utf8_check(&utf8, p + 2, len - 2) ||
-	    utf8 != WS_UTF8_START)) {
-		conn_fail(c, CLOSE_BAD_DATA, "close reason is not UTF-8");
-		return;
-	}
-	conn_begin_close(c, CONN_LINGER, code, "");
+	if (ws_close_read(p, len, &code, &why) == 0)
+		conn_begin_close(c, CONN_LINGER, (int)code, "");
+	else
+		conn_fail(c, (int)code, why);
 }
 
 /* Input */
@@ -425,6 +336,8 @@ conn_control(struct conn *c, const struct ws_event *ev)
 {
 	switch (ev->opcode) {
 	case WS_PING:
+		if (c->ops != NULL && c->ops->pinged != NULL)
+			c->ops->pinged(c);
 		if (c->state == CONN_OPEN)
 			conn_send_frame(c, WS_PONG, ev->p, ev->len);
 		break;
@@ -486,99 +399,95 @@ conn_frames(struct conn *c, uint8_t *p, size_t n)
 	return n;
 }
 
-/* A whole request: the owner's to answer. */
+/* A whole request: answered in the callback, or later, or not yet. */
 static void
-conn_hand_over(struct conn *c, struct http_request *req, const uint8_t *body)
+conn_hand_over(struct conn *c, const struct http_request *req)
 {
-	req->body.p = (const char *)body;
-	req->body.len = c->body_len;
 	c->is_head = http_slice_is(&req->method, "HEAD");
+	c->keep_alive = req->keep_alive;
+	c->is_old = req->minor == 0;
+	c->log.is_quiet = false;
+	c->answered = false;
 	c->request(c, req);
-	if (c->state == CONN_REQUEST || c->state == CONN_BODY)
+	if (c->state == CONN_REQUEST && !c->answered)
 		conn_drop(c, CLOSE_ABNORMAL, "request not answered");
 }
 
-/* Collect n more bytes of the body, whose length is bounded. */
 static void
-conn_add_body(struct conn *c, const uint8_t *p, size_t n)
+conn_refuse(struct conn *c, int status)
 {
-	if (n > c->body_len - c->body_have)
-		n = c->body_len - c->body_have;
-	if (n == 0)
-		return;
-	c->body = xrealloc(c->body, c->body_have + n);
-	memcpy(c->body + c->body_have, p, n);
-	c->body_have += n;
-}
-
-/* Begin to collect a body: keep the head and what has come of it. */
-static void
-conn_begin_body(struct conn *c, const struct http_request *req,
-    const uint8_t *p, size_t head, size_t n)
-{
-	conn_keep(c, p, head);
-	conn_add_body(c, p + head, n - head);
-	conn_set_state(c, CONN_BODY, "a body");
-	if (http_header_has(req, "Expect", "100-continue"))
-		conn_send_text(c, xstrdup("HTTP/1.1 100 Continue\r\n\r\n"));
-}
-
-/* More of a body, perhaps its end. */
-static void
-conn_body(struct conn *c, const uint8_t *p, size_t n)
-{
-	struct http_request	 req;
-	uint8_t			*head = c->in, *body;
-	size_t			 len = c->in_len;
-
-	conn_add_body(c, p, n);
-	if (c->body_have < c->body_len)
-		return;
-	body = c->body;
-	c->in = c->body = NULL;
-	c->in_len = c->body_have = 0;
-	if (http_request_parse(&req, (const char *)head, len) > 0)
-		conn_hand_over(c, &req, body);
-	free(head);
-	free(body);
-}
-
-/* Returns the bytes of the request that were used, 0 if it is incomplete. */
-static size_t
-conn_head(struct conn *c, const uint8_t *p, size_t n)
-{
-	struct http_request	req;
-	int			r;
-
-	if (p[0] == TLS_HANDSHAKE) {
+	c->keep_alive = false;
+	if (c->http.is_tls)
 		conn_drop(c, CLOSE_ABNORMAL, "TLS on a plain port");
-		return n;
-	}
-	r = http_request_parse(&req, (const char *)p, n);
-	if (r > 0 && req.content_length > c->limits->message_bytes) {
+	else if (status == 413)
 		conn_respond(c, 413, NULL, "application/json", "{\"error\":{"
 		    "\"code\":\"bad_request\",\"message\":\"too long\"}}");
-		return n;
+	else
+		conn_respond(c, status, NULL, "text/plain",
+		    http_reason(status));
+}
+
+/* Read requests from p[n]; returns how many bytes were used. */
+static size_t
+conn_requests(struct conn *c, const uint8_t *p, size_t n)
+{
+	struct http_request	req;
+	size_t			used = 0, step;
+	bool			waits;
+	int			r;
+
+	while (used < n && c->state == CONN_REQUEST && !c->full) {
+		r = httpread_step(&c->http, p + used, n - used,
+		    c->limits->message_bytes, &req, &step, &waits);
+		used += step;
+		if (r == 0) {
+			if (waits)
+				conn_send_text(c, xstrdup(
+				    "HTTP/1.1 100 Continue\r\n\r\n"));
+			return n;
+		}
+		if (r < 0) {
+			conn_refuse(c, -r);
+			return n;
+		}
+		conn_hand_over(c, &req);
 	}
-	if (r < 0) {
-		conn_respond(c, -r, NULL, "text/plain", http_reason(-r));
-		return n;
-	}
-	if (r == 0)
-		return 0;
-	c->body_len = (size_t)req.content_length;
-	if (c->body_len > n - (size_t)r) {
-		conn_begin_body(c, &req, p, (size_t)r, n);
-		return n;
-	}
-	conn_hand_over(c, &req, p + r);
-	return (size_t)r + c->body_len;
+	return used;
+}
+
+/* Use what there is at p[n] as the state says, and keep the rest. */
+static void
+conn_input(struct conn *c, uint8_t *p, size_t n)
+{
+	size_t	used = 0;
+
+	if (c->state == CONN_REQUEST)
+		used = conn_requests(c, p, n);
+	if (c->state == CONN_OPEN || c->state == CONN_CLOSING)
+		used += conn_frames(c, p + used, n - used);
+	else if (c->state != CONN_REQUEST && c->state != CONN_WAITING)
+		used = n;
+	httpread_release(&c->http);
+	if (c->state != CONN_DEAD)
+		conn_keep(c, p + used, n - used);
+	if (c->state == CONN_WAITING && c->in_len > HTTP_MAX_HEAD)
+		conn_drop(c, CLOSE_POLICY, "too much before the answer");
+}
+
+/* The answer is out: go on with what had come behind its request. */
+static void
+conn_resume(struct conn *c)
+{
+	size_t	n = c->in_len;
+
+	memcpy(read_buf, c->in, n);
+	conn_input(c, read_buf, n);
 }
 
 static void
 conn_read(struct conn *c)
 {
-	size_t	have = c->in_len, used = 0;
+	size_t	have = c->in_len;
 	ssize_t	r;
 
 	r = sock_read(c->sock, read_buf + have, READ_SIZE);
@@ -589,23 +498,13 @@ conn_read(struct conn *c)
 		    "read failed");
 		return;
 	}
-	c->last_life_ms = clock_ms();
+	/* A stream that is full shows life only by taking what waits. */
+	if (c->state != CONN_STREAM || !c->full)
+		c->last_life_ms = clock_ms();
 	stats_add(STAT_RECEIVED_BYTES, r);
-	if (c->state == CONN_BODY) {
-		conn_body(c, read_buf + have, (size_t)r);
-		return;
-	}
 	if (have > 0)
 		memcpy(read_buf, c->in, have);
-	have += (size_t)r;
-	if (c->state == CONN_REQUEST)
-		used = conn_head(c, read_buf, have);
-	if (c->state == CONN_OPEN || c->state == CONN_CLOSING)
-		used += conn_frames(c, read_buf + used, have - used);
-	else if (c->state != CONN_REQUEST)
-		used = have;
-	if (c->state != CONN_DEAD && c->state != CONN_BODY)
-		conn_keep(c, read_buf + used, have - used);
+	conn_input(c, read_buf, have + (size_t)r);
 }
 
 /* Whether the stream is ready for bytes; if not, it has been seen to. */
@@ -655,7 +554,8 @@ void
 conn_init(struct event_base *base)
 {
 	loop = base;
-	flush_event = clock_new(base, conn_flush, NULL);
+	ending = false;
+	turn_init(base, conn_on_turn, conn_free_dead);
 }
 
 void
@@ -665,9 +565,7 @@ conn_exit(void)
 
 	while ((c = TAILQ_FIRST(&conns)) != NULL)
 		conn_drop(c, CLOSE_ABNORMAL, "exit");
-	conn_flush(-1, 0, NULL);
-	event_free(flush_event);
-	flush_event = NULL;
+	turn_exit();
 }
 
 size_t
@@ -686,15 +584,15 @@ conn_new(struct sock *s, const struct sockaddr *peer, conn_request *request,
 	c->limits = limits;
 	outq_init(&c->out);
 	c->sock = s;
-	c->id = ++last_id;
+	c->log.id = ++last_id;
 	c->last_life_ms = clock_ms();
-	addr_name(peer, c->peer);
+	addr_name(peer, c->log.peer);
 	(void)evtimer_assign(&c->timer, loop, conn_on_timer, c);
 	clock_start(&c->timer, limits->request_timeout_ms);
 	nconns++;
 	stats_add(STAT_ACCEPTED, 1);
 	TAILQ_INSERT_TAIL(&conns, c, entry);
-	log_debug("conn=%" PRIu64 " state=handshake peer=%s", c->id, c->peer);
+	log_debug("conn=%" PRIu64 " state=handshake peer=%s", c->log.id, c->log.peer);
 	sock_watch(s, loop, conn_on_ready, c);
 	if (conn_shake_hands(c) || c->state == CONN_HANDSHAKE)
 		conn_arm(c);
@@ -717,66 +615,68 @@ conn_own(struct conn *c, const struct conn_ops *ops, void *owner)
 uint64_t
 conn_id(const struct conn *c)
 {
-	return c->id;
+	return c->log.id;
 }
 
 void
 conn_peer(const struct conn *c, char out[ADDR_MAX])
 {
-	memcpy(out, c->peer, ADDR_MAX);
+	memcpy(out, c->log.peer, ADDR_MAX);
 }
 
-void
-conn_answer(struct conn *c, int status, const char *headers,
-    const char *type, const void *body, size_t len)
+/* The request has its answer: another may follow, or the end does. */
+static void
+conn_answered(struct conn *c, bool keep)
 {
-	struct frame	*f;
-	char		*length;
-	bool		 was_waiting = c->state == CONN_WAITING;
+	bool	was_waiting = c->state == CONN_WAITING;
 
-	/* RFC 9110 section 15.3.5: 204 has no content, and says no length. */
-	length = status == 204 ? xstrdup("") : xasprintf("Content-Type: %s\r\n"
-	    "Content-Length: %zu\r\n", type, len);
-	f = frame_of(xasprintf("HTTP/1.1 %d %s\r\n%s"
-	    "Cache-Control: no-store\r\nConnection: close\r\n%s%s\r\n",
-	    status, http_reason(status), length,
-	    c->headers == NULL ? "" : c->headers,
-	    headers == NULL ? "" : headers), body,
-	    c->is_head || status == 204 ? 0 : len);
-	free(length);
-	conn_queue(c, f, DUE_NOW);
-	frame_unref(f);
-	if (status >= 400)
-		conn_refused(c, status, http_reason(status));
-	c->is_quiet = true;
-	conn_set_state(c, CONN_LINGER, "answered");
-	clock_start(&c->timer, c->limits->close_timeout_ms);
+	c->answered = true;
+	c->log.is_quiet = true;
+	free(c->headers);
+	c->headers = NULL;
+	conn_set_state(c, keep ? CONN_REQUEST : CONN_LINGER, "answered");
+	clock_start(&c->timer, keep ? c->limits->request_timeout_ms :
+	    c->limits->close_timeout_ms);
 	if (was_waiting)
 		conn_tell_closed(c, CLOSE_NORMAL, "answered");
 	c->ops = NULL;
 }
 
 void
+conn_answer(struct conn *c, int status, const char *headers,
+    const char *type, const void *body, size_t len)
+{
+	struct frame		*f;
+	struct http_answer		 a = { status, type, len, c->headers, headers,
+	    c->keep_alive && !ending, c->is_old };
+
+	/* RFC 9110 section 15.3.5: 204 has no content. */
+	f = frame_of_text(httpwrite_head(&a), body,
+	    c->is_head || status == 204 ? 0 : len);
+	conn_queue(c, f, false);
+	frame_unref(f);
+	if (status >= 400)
+		conn_refused(c, status, http_reason(status));
+	conn_answered(c, a.keep_alive);
+}
+
+void
 conn_refused(struct conn *c, int status, const char *why)
 {
-	struct netlog	who = { c->id, c->peer, c->user };
-
-	if (!c->is_quiet)
-		netlog_refused(&who, status, why);
-	c->is_quiet = true;
+	netlog_refused(&c->log, status, why);
 }
 
 void
 conn_hush(struct conn *c)
 {
-	c->is_quiet = true;
+	c->log.is_quiet = true;
 }
 
 void
 conn_set_user(struct conn *c, const char *user)
 {
-	free(c->user);
-	c->user = xstrdup(user);
+	free(c->log.user);
+	c->log.user = xstrdup(user);
 }
 
 void
@@ -814,10 +714,10 @@ conn_is_waiting(const struct conn *c)
 void
 conn_stream(struct conn *c, const char *type)
 {
-	conn_send_text(c, xasprintf("HTTP/1.1 200 OK\r\n"
-	    "Content-Type: %s\r\nCache-Control: no-store\r\n"
-	    "X-Accel-Buffering: no\r\nConnection: close\r\n%s\r\n", type,
-	    c->headers == NULL ? "" : c->headers));
+	struct http_answer	a = { 200, type, HTTPWRITE_ENDLESS, c->headers, NULL,
+	    false, c->is_old };
+
+	conn_send_text(c, httpwrite_head(&a));
 	c->out.bare = true;
 	conn_set_state(c, CONN_STREAM, "a stream");
 }
@@ -826,16 +726,7 @@ void
 conn_upgrade(struct conn *c, const struct http_request *req,
     const char *protocol)
 {
-	const struct http_slice	*key;
-	char			 accept[WS_ACCEPT_LEN + 1];
-
-	key = http_header_find(req, "Sec-WebSocket-Key");
-	ws_accept_key(accept, key->p, key->len);
-	conn_send_text(c, xasprintf("HTTP/1.1 101 Switching Protocols\r\n"
-	    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-	    "Sec-WebSocket-Accept: %s\r\n%s%s%s\r\n", accept,
-	    protocol == NULL ? "" : "Sec-WebSocket-Protocol: ",
-	    protocol == NULL ? "" : protocol, protocol == NULL ? "" : "\r\n"));
+	conn_send_text(c, httpwrite_upgrade(req, protocol));
 	(void)evtimer_del(&c->timer);
 	conn_set_state(c, CONN_OPEN, "upgraded");
 }
@@ -844,7 +735,7 @@ void
 conn_send(struct conn *c, struct frame *f, bool is_late)
 {
 	if (conn_is_live(c))
-		conn_queue(c, f, is_late ? DUE_LATE : DUE_NOW);
+		conn_queue(c, f, is_late);
 }
 
 bool
@@ -888,7 +779,9 @@ conn_close(struct conn *c, int code, const char *reason)
 		conn_end_stream(c, code, reason);
 	else if (c->state == CONN_WAITING)
 		conn_respond(c, 503, NULL, "text/plain", reason);
-	else if (c->state == CONN_REQUEST || c->state == CONN_BODY)
+	else if (c->state == CONN_REQUEST && c->out.n > 0)
+		conn_end_stream(c, code, reason);
+	else if (c->state == CONN_REQUEST)
 		conn_drop(c, code, reason);
 }
 
@@ -897,6 +790,7 @@ conn_close_all(int code, const char *reason)
 {
 	struct conn	*c, *next;
 
+	ending = true;
 	for (c = TAILQ_FIRST(&conns); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		if (c->state != CONN_WAITING)

@@ -67,6 +67,8 @@ struct conn_ops {
 	 * Called once; nothing more can be sent, and the connection is freed
 	 * soon after. */
 	void	(*closed)(struct conn *c, int code);
+	/* A WebSocket ping, which is answered unless this closes it. */
+	void	(*pinged)(struct conn *c);
 };
 
 struct conn_limits {

@@ -45,6 +45,19 @@ frame_text(const void *p, size_t len)
 }
 
 struct frame *
+frame_of_text(char *text, const void *p, size_t len)
+{
+	size_t		 n = strlen(text);
+	struct frame	*f = frame_new(n + len);
+
+	memcpy(f->data, text, n);
+	if (len > 0)
+		memcpy(f->data + n, p, len);
+	free(text);
+	return f;
+}
+
+struct frame *
 frame_ref(struct frame *f)
 {
 	f->refs++;

@@ -34,6 +34,8 @@ struct frame	*frame_new(size_t len);
 struct frame	*frame_message(uint8_t opcode, const void *p, size_t len);
 /* A text message. */
 struct frame	*frame_text(const void *p, size_t len);
+/* Bytes without a header: a string, which is freed, and len more from p. */
+struct frame	*frame_of_text(char *text, const void *p, size_t len);
 struct frame	*frame_ref(struct frame *f);
 /* Drop a reference; the last one frees.  NULL is allowed. */
 void		 frame_unref(struct frame *f);

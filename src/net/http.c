@@ -7,6 +7,7 @@
  * could take differently is refused, since a proxy may stand in front.
  */
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -300,8 +301,15 @@ body_check(struct http_request *req)
 		req->content_length = length;
 		seen = true;
 	}
-	if (http_header_find(req, "Transfer-Encoding") != NULL)
+	if (http_header_find(req, "Transfer-Encoding") == NULL)
+		return 0;
+	if (seen || req->minor == 0)
+		return -400;
+	if (http_header_count(req, "Transfer-Encoding") > 1 ||
+	    !slice_is_nocase(http_header_find(req, "Transfer-Encoding"),
+	    "chunked"))
 		return -501;
+	req->is_chunked = true;
 	return 0;
 }
 
@@ -516,6 +524,23 @@ http_query_get(const struct http_request *req, const char *name, char *out,
 	int			n = http_query_next(&rest, name, out, size);
 
 	return n == HTTP_QUERY_END ? -1 : n;
+}
+
+void
+http_date(char out[HTTP_DATE_LEN + 1], time_t t)
+{
+	static const char	 days[] = "SunMonTueWedThuFriSat";
+	static const char	 months[] = "JanFebMarAprMayJunJulAugSepOctNov"
+				    "Dec";
+	struct tm		 tm;
+
+	/* Not strftime: the names are English whatever the locale. */
+	(void)gmtime_r(&t, &tm);
+	(void)snprintf(out, HTTP_DATE_LEN + 1,
+	    "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", days + 3 * tm.tm_wday,
+	    (unsigned)tm.tm_mday % 100, months + 3 * tm.tm_mon,
+	    (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
+	    (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 }
 
 const char *

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /*
  * HTTP/1.1 request heads, RFC 9112 and RFC 9110.  A pure parser: bytes in,
@@ -32,6 +33,7 @@ struct http_request {
 	int		 minor;		/* HTTP/1.x */
 	bool		 keep_alive;
 	uint64_t	 content_length; /* 0 if there is none */
+	bool		 is_chunked;	/* the body comes in chunks */
 	struct http_slice body;		/* not the parser's: empty */
 	size_t		 nheaders;
 	struct http_header headers[HTTP_MAX_HEADERS];
@@ -41,9 +43,9 @@ struct http_request {
  * Parse a request head from the first len bytes at p.  Returns its size
  * including the empty line; 0 if it has not all arrived; or minus the status
  * to refuse it with: 400 bad syntax (also a bare LF in a line, obs-fold, two
- * different Content-Length, no Host in HTTP/1.1, two of them), 431 more than
- * HTTP_MAX_HEADERS or HTTP_MAX_HEAD, 501 any Transfer-Encoding, 505 not
- * HTTP/1.0 or HTTP/1.1.  A target in absolute form is accepted; its path and
+ * different Content-Length, one beside Transfer-Encoding, no Host in HTTP/1.1, two of them), 431 more than
+ * HTTP_MAX_HEADERS or HTTP_MAX_HEAD, 501 any Transfer-Encoding but chunked, 505
+ * not HTTP/1.0 or HTTP/1.1.  A target in absolute form is accepted; its path and
  * query are taken.  A wrong line is refused before the head is whole.  RFC
  * 9112 sections 2-6.
  */
@@ -90,6 +92,10 @@ int	 http_query_get(const struct http_request *req, const char *name,
 	    char *out, size_t size);
 
 bool	 http_slice_is(const struct http_slice *s, const char *text);
+
+/* The time as a Date header has it, RFC 9110 section 5.6.7. */
+#define HTTP_DATE_LEN	29
+void	 http_date(char out[HTTP_DATE_LEN + 1], time_t t);
 
 /* The reason phrase of a status code that we send. */
 const char *http_reason(int status);

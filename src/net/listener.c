@@ -29,6 +29,7 @@ struct listener {
 	LIST_ENTRY(listener)	 entry;
 	struct event		*ev;
 	listener_accept		*accept;
+	const struct tls	*tls;		/* outlives us; NULL: plain */
 	int			 fd;
 	bool			 is_open;	/* listens */
 	char			 name[ADDR_MAX];
@@ -86,7 +87,7 @@ accept_one(struct listener *l)
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd != -1) {
 		out_of_fds = false;
-		l->accept(sock_new(fd), (struct sockaddr *)&ss);
+		l->accept(sock_new(fd, l->tls), (struct sockaddr *)&ss);
 		return 0;
 	}
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
@@ -149,7 +150,8 @@ listener_init(struct event_base *base, listener_count *count, size_t max)
 }
 
 int
-listener_add(const char *address, bool reuse_port, listener_accept *accept)
+listener_add(const char *address, bool reuse_port, const struct tls *tls,
+    listener_accept *accept)
 {
 	struct sockaddr_storage	 ss;
 	struct listener		*l;
@@ -166,6 +168,7 @@ listener_add(const char *address, bool reuse_port, listener_accept *accept)
 	l = xcalloc(1, sizeof(*l));
 	l->fd = fd;
 	l->accept = accept;
+	l->tls = tls;
 	l->ev = event_new(loop, fd, EV_READ | EV_PERSIST, on_accept, l);
 	if (l->ev == NULL)
 		fatal("msg=\"cannot watch a listening socket\"");
@@ -187,7 +190,8 @@ listener_open(void)
 		if (event_add(l->ev, NULL) == -1)
 			fatal("msg=\"cannot watch a listening socket\"");
 		l->is_open = true;
-		log_info("msg=listening address=%s", l->name);
+		log_info("msg=listening address=%s%s", l->name,
+		    l->tls == NULL ? "" : " tls=yes");
 	}
 	return 0;
 }

@@ -13,6 +13,7 @@
 
 struct event_base;
 struct sock;
+struct tls;
 
 /* A connection came; the callback owns it.  peer is valid only in there. */
 typedef void	 listener_accept(struct sock *s, const struct sockaddr *peer);
@@ -29,11 +30,12 @@ void	 listener_init(struct event_base *base, listener_count *count,
 /*
  * Take an address, as addr_parse does, without listening there yet; with
  * reuse_port together with other processes of the same user, over which the
- * kernel then spreads connections.  accept gets them.  Returns 0, or -1 with
+ * kernel then spreads connections.  accept gets them, under TLS if tls, which
+ * outlives the module, is not NULL.  Returns 0, or -1 with
  * errno set.
  */
 int	 listener_add(const char *address, bool reuse_port,
-	    listener_accept *accept) __attribute__((warn_unused_result));
+	    const struct tls *tls, listener_accept *accept) __attribute__((warn_unused_result));
 
 /* Listen wherever we do not yet.  Returns 0, or -1 with errno set. */
 int	 listener_open(void) __attribute__((warn_unused_result));

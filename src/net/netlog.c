@@ -47,8 +47,8 @@ reason_of(int code, const char *why)
 	}
 }
 
-void
-netlog_closed(const struct netlog *who, int code, const char *why)
+static void
+closed(const struct netlog *who, int code, const char *why)
 {
 	stats_add_to(STAT_CLOSED, reason_of(code, why), 1);
 	if (code == CLOSE_AUTH_TIMEOUT)
@@ -58,12 +58,26 @@ netlog_closed(const struct netlog *who, int code, const char *why)
 	    user_of(who), code, log_quote(why, strlen(why)));
 }
 
-void
-netlog_mute(const struct netlog *who, bool by_itself, const char *why)
+static void
+closed_early(const struct netlog *who, const char *why)
 {
+	bool	by_itself = strcmp(why, "peer hung up") == 0;
+
 	log_limited(LOG_ACCEPT, by_itself ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 	    "conn=%" PRIu64 " msg=\"closed without a request\" peer=%s why=%s",
 	    who->id, who->peer, log_quote(why, strlen(why)));
+}
+
+void
+netlog_ended(struct netlog *who, bool is_early, int code, const char *why)
+{
+	if (who->is_quiet)
+		return;
+	who->is_quiet = true;
+	if (is_early)
+		closed_early(who, why);
+	else
+		closed(who, code, why);
 }
 
 static enum stat_refusal
@@ -86,8 +100,11 @@ refusal_of(int status)
 }
 
 void
-netlog_refused(const struct netlog *who, int status, const char *why)
+netlog_refused(struct netlog *who, int status, const char *why)
 {
+	if (who->is_quiet)
+		return;
+	who->is_quiet = true;
 	stats_add_to(STAT_REFUSED, refusal_of(status), 1);
 	log_limited(LOG_REQUEST, LOG_LEVEL_INFO, "conn=%" PRIu64
 	    " msg=refused peer=%s user=%s status=%d why=%s", who->id,

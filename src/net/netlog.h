@@ -5,25 +5,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/addr.h"
+
 /*
  * How connections end and requests are turned away: a line of the log, limited
  * by kind, and a count by reason.
  */
 
-/* Whose connection it is.  user is NULL until a token has said it. */
+/* What the log says of one connection; its owner fills it in. */
 struct netlog {
 	uint64_t	 id;
-	const char	*peer;
-	const char	*user;
+	bool		 is_quiet;	/* the log need not know, or knows */
+	char		*user;		/* owned by the connection; NULL until a
+					 * token has said it */
+	char		 peer[ADDR_MAX];
 };
 
-/* A client's connection ended: with this close code, for this reason. */
-void	 netlog_closed(const struct netlog *who, int code, const char *why);
-/* A connection ended before it had asked for anything; by itself, or not. */
-void	 netlog_mute(const struct netlog *who, bool by_itself,
+/* The connection has ended: with this close code, for this reason; early: it
+ * had not asked for anything.  Said once. */
+void	 netlog_ended(struct netlog *who, bool is_early, int code,
 	    const char *why);
-/* A request was answered by this status, which is 400 or more. */
-void	 netlog_refused(const struct netlog *who, int status,
-	    const char *why);
+/* A request was answered by this status, which is 400 or more.  Nothing more
+ * is said of it. */
+void	 netlog_refused(struct netlog *who, int status, const char *why);
 
 #endif

@@ -149,16 +149,16 @@ find_cookie(const struct http_request *req)
 }
 
 char *
-request_token(const struct http_request *req, bool with_cookie)
+request_token(const struct http_request *req, bool headers_only)
 {
 	char	*token, text[TOKEN_MAX];
 
 	if ((token = find_bearer(req)) != NULL ||
-	    (token = find_subprotocol(req)) != NULL)
+	    (token = find_subprotocol(req)) != NULL || headers_only)
 		return token;
 	if (http_query_get(req, "token", text, sizeof(text)) > 0)
 		return xstrdup(text);
-	return with_cookie ? find_cookie(req) : NULL;
+	return find_cookie(req);
 }
 
 /* Positions */

@@ -34,12 +34,13 @@ void	 request_refuse(struct conn *c, int status, const char *code,
 	    const char *message);
 
 /*
- * The token: of Authorization: Bearer, else of the subprotocol bearer.<token>,
- * else of the query's token, else, if with_cookie, of the cookie jwt_cookie;
+ * The token: of Authorization: Bearer, else of the subprotocol bearer.<token>;
+ * else, unless headers_only, of the query's token, or of the cookie jwt_cookie,
  * which a browser sends with the requests of any page, and so counts only if
- * pages are told apart.  A copy, or NULL.
+ * pages are told apart.  headers_only is for clients that can say their token
+ * in a message: theirs does not belong into an address.  A copy, or NULL.
  */
-char	*request_token(const struct http_request *req, bool with_cookie)
+char	*request_token(const struct http_request *req, bool headers_only)
     __attribute__((warn_unused_result));
 
 /*

@@ -8,8 +8,7 @@
 #include <stddef.h>
 
 /*
- * One byte stream.  Plain TCP today: TLS changes sock.c and listener.c, and
- * nothing above notices.  The layer above says whether it wants to read or to
+ * One byte stream, plain TCP or TLS, of which nothing above notices.  The layer above says whether it wants to read or to
  * write and is called when it can; which readiness of the descriptor that
  * takes is known only here, since a TLS stream may have to write in order to
  * read.
@@ -17,6 +16,7 @@
 
 struct event_base;
 struct sock;
+struct tls;
 
 #define SOCK_AGAIN	(-2)		/* not now: sock_wants, then again */
 
@@ -25,10 +25,11 @@ struct sock;
 typedef void	 sock_ready(void *arg, bool readable, bool writable);
 
 /*
- * A stream on an accepted descriptor, which is closed with it.  It wants
+ * A stream on an accepted descriptor, which is closed with it; under TLS
+ * unless tls is NULL.  It wants
  * nothing until sock_watch.
  */
-struct sock	*sock_new(int fd);
+struct sock	*sock_new(int fd, const struct tls *tls);
 
 /* Name the loop, and the function that hears of readiness, with its arg. */
 void	 sock_watch(struct sock *s, struct event_base *base, sock_ready *ready,
@@ -58,5 +59,7 @@ ssize_t	 sock_writev(struct sock *s, const struct iovec *iov, int n);
 void	 sock_shutdown(struct sock *s);
 /* Close it and free it. */
 void	 sock_free(struct sock *s);
+/* After the last. */
+void	 sock_exit(void);
 
 #endif

@@ -216,6 +216,44 @@ ws_close_code_ok(unsigned code)
 	    (code >= 3000 && code <= 4999);
 }
 
+size_t
+ws_close_write(uint8_t out[WS_CONTROL_MAX], unsigned code,
+    const char *reason)
+{
+	size_t	len = strlen(reason);
+
+	if (len > WS_CONTROL_MAX - 2)
+		len = WS_CONTROL_MAX - 2;
+	out[0] = (uint8_t)(code >> 8);
+	out[1] = (uint8_t)code;
+	memcpy(out + 2, reason, len);
+	return len + 2;
+}
+
+int
+ws_close_read(const uint8_t *p, size_t len, unsigned *code, const char **why)
+{
+	uint32_t	utf8 = WS_UTF8_START;
+
+	*why = "";
+	*code = WS_CLOSE_NONE;
+	if (len == 0)
+		return 0;
+	if (len >= 2)
+		*code = (unsigned)(p[0] << 8 | p[1]);
+	if (len == 1 || !ws_close_code_ok(*code)) {
+		*code = WS_CLOSE_PROTOCOL;
+		*why = "bad close frame";
+		return -1;
+	}
+	if (!ws_utf8_check(&utf8, p + 2, len - 2) || utf8 != WS_UTF8_START) {
+		*code = WS_CLOSE_BAD_DATA;
+		*why = "close reason is not UTF-8";
+		return -1;
+	}
+	return 0;
+}
+
 void
 ws_accept_key(char out[WS_ACCEPT_LEN + 1], const char *key, size_t len)
 {

@@ -67,6 +67,25 @@ bool	 ws_utf8_check(uint32_t *state, const uint8_t *p, size_t n);
  * (RFC 6455 section 7.4, and the IANA registry). */
 bool	 ws_close_code_ok(unsigned code);
 
+/* Close codes that this module speaks of, section 7.4.1. */
+enum {
+	WS_CLOSE_PROTOCOL	= 1002,
+	WS_CLOSE_NONE		= 1005,	/* the frame has no code */
+	WS_CLOSE_BAD_DATA	= 1007,
+	WS_CLOSE_TOO_BIG	= 1009,
+};
+
+/*
+ * The payload of a close frame.  ws_close_write cuts a reason that is too long
+ * and returns the payload's size.  ws_close_read returns 0 with the code, which
+ * may be WS_CLOSE_NONE; or -1 if the peer may not close so, with the code to
+ * answer, and why.
+ */
+size_t	 ws_close_write(uint8_t out[WS_CONTROL_MAX], unsigned code,
+	    const char *reason);
+int	 ws_close_read(const uint8_t *p, size_t len, unsigned *code,
+	    const char **why);
+
 #define WS_ACCEPT_LEN	28
 /* Sec-WebSocket-Accept for a Sec-WebSocket-Key; section 4.2.2.  Empty if the
  * key has not the 24 bytes that ws_handshake_check asks for. */

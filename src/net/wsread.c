@@ -11,10 +11,6 @@
 #include "base/xmalloc.h"
 #include "net/wsread.h"
 
-#define BAD_PROTOCOL	1002		/* close codes, section 7.4.1 */
-#define BAD_DATA	1007
-#define TOO_BIG		1009
-
 void
 wsread_clear(struct wsread *r)
 {
@@ -63,13 +59,13 @@ begin_data(struct wsread *r, size_t max, struct ws_event *ev)
 	bool	first = r->hdr.opcode != WS_CONT;
 
 	if (first == r->in_message) {
-		bad(ev, BAD_PROTOCOL, first ?
+		bad(ev, WS_CLOSE_PROTOCOL, first ?
 		    "new message inside a fragmented one" :
 		    "continuation of nothing");
 		return -1;
 	}
 	if (r->hdr.len > max - r->len) {
-		bad(ev, TOO_BIG, "message too big");
+		bad(ev, WS_CLOSE_TOO_BIG, "message too big");
 		return -1;
 	}
 	if (first) {
@@ -85,7 +81,7 @@ deliver(struct wsread *r, const uint8_t *p, size_t n, struct ws_event *ev)
 {
 	r->in_message = false;
 	if (r->opcode == WS_TEXT && r->utf8 != WS_UTF8_START) {
-		bad(ev, BAD_DATA, "text ends inside a character");
+		bad(ev, WS_CLOSE_BAD_DATA, "text ends inside a character");
 		return;
 	}
 	if (r->len > 0) {
@@ -115,7 +111,7 @@ data(struct wsread *r, uint8_t *p, size_t n, bool drop, struct ws_event *ev)
 		return;
 	}
 	if (r->opcode == WS_TEXT && !ws_utf8_check(&r->utf8, p, n))
-		bad(ev, BAD_DATA, "text is not UTF-8");
+		bad(ev, WS_CLOSE_BAD_DATA, "text is not UTF-8");
 	else if (last)
 		deliver(r, p, n, ev);
 	else
@@ -156,7 +152,7 @@ wsread_step(struct wsread *r, uint8_t *p, size_t n, size_t max, bool drop,
 		return left;
 	}
 	if ((h = ws_header_parse(&r->hdr, p, n)) < 0) {
-		bad(ev, BAD_PROTOCOL, "bad frame header");
+		bad(ev, WS_CLOSE_PROTOCOL, "bad frame header");
 		return n;
 	}
 	if (h == 0) {

@@ -35,7 +35,7 @@ alive_ping(struct alive *a, struct session *s, int64_t now)
 	/* A full connection has enough to read; pings could pile up. */
 	if (session_is_full(s))
 		return;
-	session_send(s, session_dialect(s)->at(s, member_at(s)));
+	member_tell_at(s);
 	if (c != NULL)
 		conn_ping(c);	/* of a WebSocket only */
 }

@@ -15,6 +15,8 @@
 #include "base/stats.h"
 #include "base/xmalloc.h"
 #include "net/conn.h"
+#include "push/account.h"
+#include "push/admit.h"
 #include "push/alive.h"
 #include "push/client.h"
 #include "push/command.h"
@@ -33,9 +35,9 @@
 #include "push/session.h"
 
 #define QUEUE_MAX	256		/* commands of a session that wait */
-#define BURST_S		5		/* of messages at message_rate */
 
 static const struct config	*cfg;
+static TAILQ_HEAD(, client)	 nameless = TAILQ_HEAD_INITIALIZER(nameless);
 
 static void	client_tick(struct session *s);
 
@@ -117,11 +119,30 @@ client_turn(struct request *q)
 	}
 }
 
+/* Whether there is no room for a command, beside those that wait. */
+static bool
+client_is_loaded(const struct client *cl, const struct command *cmd)
+{
+	size_t	bytes = command_bytes(cmd);
+
+	if (cl->nqueued == 0)
+		return false;
+	return cl->nqueued >= QUEUE_MAX ||
+	    cl->bytes + bytes > (size_t)cfg->max_pending ||
+	    (cl->user != NULL && account_bytes(cl->user) + bytes >
+	    (size_t)cfg->max_pending_user);
+}
+
 static void
 client_queue(struct session *s, struct command *cmd)
 {
-	if (client_of(s)->nqueued >= QUEUE_MAX) {
+	if (client_is_loaded(client_of(s), cmd)) {
 		tell_error(s, cmd, "too_many", "too many commands waiting");
+		return;
+	}
+	/* A stream is not held back by not being read from. */
+	if (session_dialect(s)->merged && session_is_full(s)) {
+		tell_error(s, cmd, "too_many", "output waits to be read");
 		return;
 	}
 	(void)queue_add(s, cmd);
@@ -143,23 +164,26 @@ client_do(struct session *s, struct command *cmd)
 		client_queue(s, cmd);
 }
 
-/*
- * A leaky bucket: each message adds its share of a second, which runs off with
- * time.  Returns how many bursts are in it, so 0 is within the limit.
- */
+/* How many bursts of messages there are, with one more; 0: within the limit. */
 static int64_t
 client_over_rate(struct client *cl)
 {
-	int64_t	now = clock_ms();
+	return leaky_fill(cl->user != NULL ? account_bucket(cl->user) :
+	    &cl->bucket, cfg->message_rate, 1, clock_ms());
+}
 
-	if (cfg->message_rate == 0)
-		return 0;
-	cl->debt_us -= (now - cl->debt_ms) * 1000;
-	if (cl->debt_us < 0)
-		cl->debt_us = 0;
-	cl->debt_ms = now;
-	cl->debt_us += 1000000 / cfg->message_rate;
-	return cl->debt_us / (BURST_S * 1000000);
+static void
+client_too_fast(struct session *s)
+{
+	stats_add_to(STAT_REFUSED, REFUSED_RATE, 1);
+	session_close(s, CLOSE_POLICY, "too many messages");
+}
+
+void
+client_pinged(struct session *s)
+{
+	if (client_over_rate(client_of(s)) > 1)
+		client_too_fast(s);
 }
 
 /* A client that does not stop when told to is sent away. */
@@ -170,10 +194,8 @@ client_is_too_fast(struct session *s, struct command *cmd)
 
 	if (bursts == 1)
 		tell_error(s, cmd, "rate_limited", "too many messages");
-	else if (bursts > 1) {
-		stats_add_to(STAT_REFUSED, REFUSED_RATE, 1);
-		session_close(s, CLOSE_POLICY, "too many messages");
-	}
+	else if (bursts > 1)
+		client_too_fast(s);
 	return bursts > 0;
 }
 
@@ -208,28 +230,81 @@ client_tick(struct session *s)
 
 /* The beginning and the end */
 
-void
-client_open(struct session *s)
+/* Those who have shown no token keep to a number of their own. */
+
+static void
+client_unlist(struct client *cl)
+{
+	if (!cl->is_nameless)
+		return;
+	TAILQ_REMOVE(&nameless, cl, nameless_entry);
+	cl->is_nameless = false;
+	admit_nameless(-1);
+}
+
+static void
+client_list(struct client *cl)
+{
+	struct client	*oldest = TAILQ_FIRST(&nameless);
+
+	TAILQ_INSERT_TAIL(&nameless, cl, nameless_entry);
+	cl->is_nameless = true;
+	admit_nameless(1);
+	if (admit_nameless_count() <= cfg->max_unauthenticated)
+		return;
+	stats_add_to(STAT_REFUSED, REFUSED_LATE, 1);
+	log_limited(LOG_REQUEST, LOG_LEVEL_INFO,
+	    "address=%s msg=\"too many connections without a token\"",
+	    session_address(oldest->session));
+	session_close(oldest->session, CLOSE_TRY_LATER,
+	    "too many connections without a token");
+}
+
+static void
+client_named(struct session *s)
+{
+	client_unlist(client_of(s));
+}
+
+/* once: for one send, and so no connection of its own. */
+static void
+client_new(struct session *s, bool once)
 {
 	struct client	*cl = xcalloc(1, sizeof(*cl));
 
 	TAILQ_INIT(&cl->queue);
 	grants_init(&cl->grants, (unsigned int)cfg->max_rooms);
+	cl->session = s;
+	cl->is_once = once;
 	session_set_data(s, cl);
 	session_set_timer(s, cfg->auth_timeout_ms);
+	if (once)
+		return;
+	cl->address = account_get(ACCOUNT_ADDRESS, session_address(s));
+	account_add_sessions(cl->address, 1);
+	client_list(cl);
+}
+
+void
+client_open(struct session *s)
+{
+	client_new(s, false);
 }
 
 void
 client_once(struct conn *c, const struct dialect *d, const char *token,
     size_t len, struct command *cmd)
 {
-	struct session	*s = session_new(c, d);
+	struct session	*s = session_ref(session_new(c, d));
+	struct client	*cl;
 
 	session_detach(s);
-	client_open(s);
-	client_of(s)->is_once = true;
+	client_new(s, true);
 	(void)queue_add(s, cmd);
 	client_token(s, token, len, -1, NULL, NULL);
+	if ((cl = client_of(s)) != NULL && client_over_rate(cl) > 0)
+		client_too_fast(s);
+	session_unref(s);
 }
 
 static void
@@ -270,6 +345,13 @@ client_end(struct session *s, int code, const char *reason)
 	member_leave_all(s);
 	session_set_data(s, NULL);
 	queue_drop(cl, code, reason);
+	client_unlist(cl);
+	if (cl->is_counted)
+		account_add_sessions(cl->user, -1);
+	if (cl->address != NULL)
+		account_add_sessions(cl->address, -1);
+	account_put(cl->user);
+	account_put(cl->address);
 	grants_clear(&cl->grants);
 	free(cl);
 	session_end(s);
@@ -368,7 +450,7 @@ client_init(struct event_base *base, const struct config *config,
 	alive_init(config);
 	door_init(config, feed);
 	queue_init(&queue_ops);
-	login_init(config, client_tick);
+	login_init(config, client_tick, client_named);
 	greet_init(config, feed, keys);
 	session_init(base, (size_t)cfg->output_high, &session_ops);
 }

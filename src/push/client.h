@@ -44,6 +44,9 @@ void	 client_token(struct session *s, const char *token, size_t len,
 /* A command, of which everything is taken over. */
 void	 client_command(struct session *s, struct command *cmd);
 
+/* A WebSocket ping of its client, which counts as a message. */
+void	 client_pinged(struct session *s);
+
 /*
  * Do one send with the rights of a token, for a client without a session: its
  * user must exist, and be one who may enter the room that the send needs.  The

@@ -33,6 +33,21 @@ command_free(struct command *cmd)
 	command_drop(cmd, 0, "");
 }
 
+static size_t
+string_bytes(const char *s)
+{
+	return s == NULL ? 0 : strlen(s) + 1;
+}
+
+size_t
+command_bytes(const struct command *cmd)
+{
+	return sizeof(*cmd) + string_bytes(cmd->token) +
+	    string_bytes(cmd->room) + string_bytes(cmd->event) +
+	    string_bytes(cmd->data) + string_bytes(cmd->key) +
+	    string_bytes(cmd->epoch) + string_bytes(cmd->rooms);
+}
+
 /* A value for a template as text into t, or -1. */
 static int
 command_add_value(struct text *t, const struct span *v)

@@ -44,6 +44,9 @@ struct command {
 void	 command_free(struct command *cmd);
 void	 command_drop(struct command *cmd, int code, const char *reason);
 
+/* The bytes that it holds. */
+size_t	 command_bytes(const struct command *cmd);
+
 /*
  * Fill a room template such as order:{orderId} from the command's data into
  * out[size].  Returns -1 if a value is not a string or an integer, or empty,

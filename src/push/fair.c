@@ -182,17 +182,14 @@ fair_add(struct fair *f, struct turn *t, const char *user, const char *kind)
 		user_queue(f, t->user);
 }
 
-/* It takes too long.  What was known to be slow as it began proves nothing
- * about the other party. */
+/* It takes too long.  That a slow user's does proves nothing about its kind. */
 static void
 turn_note_slow(const struct fair *f, struct turn *t)
 {
 	t->is_noted = true;
-	if (t->was_slow)
-		return;
-	t->user->is_slow = true;
-	if (++t->kind->evidence >= f->connections)
+	if (!t->user->is_slow && ++t->kind->evidence >= f->connections)
 		t->kind->is_slow = true;
+	t->user->is_slow = true;
 }
 
 static void

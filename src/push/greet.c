@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "base/stats.h"
@@ -181,6 +182,7 @@ greet_on_answer(void *arg, const struct pg_result *res)
 {
 	struct greeting	*g = arg;
 
+	stats_time(STAT_GREET_TIME, (clock_ms() - g->asked_ms) * 1000);
 	g->ask = NULL;
 	g->outcome = GREET_UNAVAILABLE;
 	if (pg_ok(res)) {
@@ -201,6 +203,7 @@ greet_ask(struct session *s, const char *rooms, void (*done)(struct greeting *))
 	struct greeting	*g = xcalloc(1, sizeof(*g));
 
 	g->session = s;
+	g->asked_ms = clock_ms();
 	g->asked = rooms == NULL ? NULL : xstrdup(rooms);
 	g->done = done;
 	if (greet_send(g) == 0)
@@ -234,7 +237,7 @@ greet_welcome(struct session *s, const struct greeting *g, int64_t since,
 	for (i = 0; i < g->nrooms; i++)
 		member_start(members[i]);
 	if (w.resets && d->merged)
-		session_send(s, d->at(s, member_at(s)));
+		member_tell_at(s);
 	if (d->live != NULL && !member_is_behind(s))
 		d->live(s);
 	free(members);

@@ -46,6 +46,7 @@ struct greeting {
 	struct rights	 rights;
 	struct session	*session;	/* outlives us */
 	char		*asked;		/* owned; or NULL */
+	int64_t		 asked_ms;
 	struct ask	*ask;		/* NULL: no question is under way */
 	/* Called once, unless it is given up. */
 	void		(*done)(struct greeting *g);

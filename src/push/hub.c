@@ -132,6 +132,16 @@ hub_reset_all(void)
 }
 
 void
+hub_term(int64_t first)
+{
+	struct session	*s;
+
+	hub_complete();
+	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
+		member_begin_term(s, first);
+}
+
+void
 hub_entry(struct entry *e)
 {
 	stats_add_to(STAT_EVENTS, e->kind, 1);

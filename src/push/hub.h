@@ -7,6 +7,8 @@
  * rights, goes to the members of its room.
  */
 
+#include <stdint.h>
+
 struct config;
 struct entry;
 struct session;
@@ -27,6 +29,9 @@ void	 hub_init(const struct config *cfg, const struct hub_ops *ops);
 /* From the feed; an event may wait for others of its room until complete. */
 void	 hub_entry(struct entry *e);
 void	 hub_complete(void);
+/* Another term: tell everybody the tag that positions have from now on.  Who
+ * came with a position of this id or later has it from another history. */
+void	 hub_term(int64_t first);
 /* A payload of the channel: push it if it is an ephemeral event. */
 void	 hub_notify(const char *payload);
 

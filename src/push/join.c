@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/stats.h"
 #include "base/text.h"
 #include "push/door.h"
 #include "push/join.h"
@@ -66,10 +68,9 @@ join_answer(struct request *q, bool allowed)
 		grant_add(&cl->grants, "", q->cmd.room, NULL);
 		door_enter(s, &cl->grants, q->cmd.room, &q->cmd,
 		    join_more(q));
-	} else {
+	} else
 		tell_error(s, &q->cmd, "forbidden",
 		    "not allowed in this room");
-	}
 	join_end(q);
 }
 
@@ -110,6 +111,7 @@ join_on_answer(void *arg, const struct pg_result *res)
 	struct session	*s = session_ref(q->session);
 	unsigned int	 n = q->njoins, i;
 
+	stats_time(STAT_RULE_TIME, (clock_ms() - q->asked_ms) * 1000);
 	q->ask = NULL;
 	if (res != NULL && join_is_overtaken(q)) {
 		join_unbegin(q, q->is_alone);
@@ -121,11 +123,13 @@ join_on_answer(void *arg, const struct pg_result *res)
 	} else
 		for (i = 0; i < n && client_of(s) != NULL; i++, q = next) {
 			next = TAILQ_NEXT(q, entry);
+			/* A handler may have put it there, without a rule. */
+			if (join_known(q))
+				continue;
 			if (!pg_ok(res))
 				queue_unavailable(q);
 			else
-				join_answer(q, pg_true(res, (int)i,
-				    0));
+				join_answer(q, pg_true(res, (int)i, 0));
 		}
 	session_unref(s);
 }
@@ -160,6 +164,7 @@ join_ask(struct request *q)
 	    !door_is_full(q->session, q->njoins));
 	text_add(&rooms, "]");
 	rights_ask(&q->rights, q->session);
+	q->asked_ms = clock_ms();
 	q->ask = rule_allow(q->session, q->cmd.room, rooms.buf, join_on_answer, q);
 	free(rooms.buf);
 	if (q->ask == NULL) {

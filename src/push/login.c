@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/config.h"
+#include "base/log.h"
 #include "base/stats.h"
 #include "net/conn.h"
+#include "push/admit.h"
 #include "push/greet.h"
 #include "push/login.h"
 #include "push/member.h"
@@ -20,6 +23,7 @@
 
 static const struct config	*cfg;
 static void			(*login_tick)(struct session *s);
+static void			(*login_named)(struct session *s);
 
 static void
 login_welcome(struct session *s, const struct request *q)
@@ -79,6 +83,56 @@ on_greeted(struct greeting *g)
 	session_unref(s);
 }
 
+/* Each room of a stream's request counts as a message. */
+static int64_t
+login_messages(const struct command *cmd)
+{
+	const char	*p = cmd->rooms;
+	int64_t		 n = 0;
+
+	while (p != NULL && (p = strchr(p, '"')) != NULL) {
+		n++;
+		p++;
+	}
+	return n / 2;
+}
+
+/* There is a user: it has its share.  False: that is used up, and the session
+ * is closed. */
+static bool
+login_is_admitted(struct session *s, const struct command *cmd)
+{
+	struct client	*cl = client_of(s);
+	const char	*why = NULL;
+
+	queue_set_user(cl, session_user(s));
+	login_named(s);
+	if (leaky_fill(account_bucket(cl->user), cfg->message_rate,
+	    login_messages(cmd), clock_ms()) > 1) {
+		session_close(s, CLOSE_POLICY, "too many messages");
+		return false;
+	}
+	if (cl->is_once)
+		return true;
+	if (cfg->max_per_user > 0 &&
+	    account_sessions(cl->user) >= cfg->max_per_user)
+		why = "too many connections of this user";
+	else if (admit_is_over())
+		why = "too many connections";
+	if (why != NULL) {
+		stats_add_to(STAT_REFUSED, REFUSED_CONNECTIONS, 1);
+		log_limited(LOG_REQUEST, LOG_LEVEL_INFO,
+		    "msg=\"connection refused\" user=%s why=%s",
+		    log_quote(session_user(s), strlen(session_user(s))),
+		    log_quote(why, strlen(why)));
+		session_close(s, CLOSE_TRY_LATER, why);
+		return false;
+	}
+	account_add_sessions(cl->user, 1);
+	cl->is_counted = true;
+	return true;
+}
+
 void
 login_authenticate(struct session *s, const char *token, size_t len,
     struct command *cmd)
@@ -92,6 +146,8 @@ login_authenticate(struct session *s, const char *token, size_t len,
 	if (session_conn(s) != NULL)
 		conn_set_user(session_conn(s), session_user(s));
 	client_of(s)->state = CLIENT_GREETING;
+	if (!login_is_admitted(s, cmd))
+		return;
 	q = queue_add_first(s, cmd);
 	queue_begin(q);
 	q->greeting = greet_ask(s, q->cmd.rooms, on_greeted);
@@ -164,8 +220,10 @@ login_refresh(struct request *q)
 }
 
 void
-login_init(const struct config *config, void (*tick)(struct session *))
+login_init(const struct config *config, void (*tick)(struct session *),
+    void (*named)(struct session *))
 {
 	cfg = config;
 	login_tick = tick;
+	login_named = named;
 }

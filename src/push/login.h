@@ -15,8 +15,9 @@ struct request;
 struct session;
 
 /* tick is what the timer of a session does, and to be called when its time
- * has changed. */
-void	 login_init(const struct config *cfg, void (*tick)(struct session *));
+ * has changed; named is called when a session has a user. */
+void	 login_init(const struct config *cfg, void (*tick)(struct session *),
+	    void (*named)(struct session *));
 
 /* The first token; takes the command's contents.  May end the session. */
 void	 login_authenticate(struct session *s, const char *token, size_t len,

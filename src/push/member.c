@@ -76,6 +76,8 @@ TAILQ_HEAD(catchup_list, catchup);
 
 static const struct config	*cfg;
 static struct feed		*feed;
+static uint64_t			 ahead;	/* ask, this time, for the newest id:
+					 * somebody is ahead of us; 0: nobody */
 static struct pg		*reads;
 static struct event		*retry_timer;
 static struct event		*slice_timer;
@@ -380,6 +382,43 @@ member_reset(struct member *m)
 	    feed_epoch(feed)));
 }
 
+/*
+ * Of the positions beyond ours some are of a daemon that is ahead of us; one
+ * beyond the newest id is of no daemon.
+ */
+void
+member_newest(int64_t newest, uint64_t asked)
+{
+	struct session	*s;
+	struct member	*m;
+
+	if (ahead == 0 || asked < ahead)
+		return;
+	ahead = 0;
+	for (s = TAILQ_FIRST(&sessions); s != NULL; s = session_next(s))
+		LIST_FOREACH(m, session_members(s), by_session)
+			if (m->last > newest && m->asked < asked)
+				member_reset(m);
+}
+
+void
+member_begin_term(struct session *s, int64_t first)
+{
+	struct member	*m;
+
+	LIST_FOREACH(m, session_members(s), by_session)
+		if (m->last >= first && m->last > feed_position(feed))
+			member_reset(m);
+	member_tell_at(s);
+}
+
+void
+member_tell_at(struct session *s)
+{
+	session_send(s, session_dialect(s)->at(s, member_at(s),
+	    feed_epoch(feed)));
+}
+
 void
 member_reset_all(struct session *s)
 {
@@ -389,7 +428,8 @@ member_reset_all(struct session *s)
 		member_reset(m);
 	/* A position for all of them must not come before the last reset. */
 	if (session_dialect(s)->merged)
-		session_send(s, session_dialect(s)->at(s, feed_position(feed)));
+		session_send(s, session_dialect(s)->at(s, feed_position(feed),
+		    feed_epoch(feed)));
 }
 
 /* Serve what the ring has from index on; false if it cannot take all. */
@@ -850,12 +890,16 @@ member_join(struct session *s, const char *room, int64_t since,
 	/* One position for all: who is ahead of us is so in every room. */
 	if (session_dialect(s)->merged)
 		at = member_at(s);
-	foreign = epoch != NULL && strcmp(epoch, feed_epoch(feed)) != 0;
+	foreign = epoch != NULL && since >= 0 &&
+	    !feed_knows(feed, epoch, since);
 	if (since < 0 || foreign)
 		since = at > position ? at : position;
 	m = room_join(room, s, since, position);
 	m->reset = foreign;
 	m->behind = at < position || since < position;
+	m->asked = feed_asked(feed);
+	if (since > position)
+		ahead = m->asked + 1;
 	return m;
 }
 

@@ -72,6 +72,13 @@ void	 member_send(struct member *m, struct entry *e);
 
 /* Tell the session that each of its rooms begins anew at the position. */
 void	 member_reset_all(struct session *s);
+/* The newest id there is, see feed.h: a room that came with a later position
+ * is reset. */
+void	 member_newest(int64_t newest, uint64_t asked);
+/* Another term: tell its tag, and reset rooms that are beyond its first id. */
+void	 member_begin_term(struct session *s, int64_t first);
+/* Tell the session its position and the tag that belongs to it. */
+void	 member_tell_at(struct session *s);
 /* Before all are reset: what is being read of the log is for nobody. */
 void	 member_begin_era(void);
 

@@ -31,13 +31,35 @@ client_of(const struct session *s)
 static struct request *
 request_new(struct session *s, struct command *cmd)
 {
+	struct client	*cl = client_of(s);
 	struct request	*q = xcalloc(1, sizeof(*q));
 
 	q->session = session_ref(s);
 	q->cmd = *cmd;
 	memset(cmd, 0, sizeof(*cmd));
-	client_of(s)->nqueued++;
+	q->bytes = command_bytes(&q->cmd);
+	cl->bytes += q->bytes;
+	if (cl->user != NULL)
+		account_add_bytes(cl->user, q->bytes);
+	cl->nqueued++;
 	return q;
+}
+
+static void
+request_remove(struct client *cl, struct request *q)
+{
+	TAILQ_REMOVE(&cl->queue, q, entry);
+	cl->nqueued--;
+	cl->bytes -= q->bytes;
+	if (cl->user != NULL)
+		account_take_bytes(cl->user, q->bytes);
+}
+
+void
+queue_set_user(struct client *cl, const char *user)
+{
+	cl->user = account_get(ACCOUNT_USER, user);
+	account_add_bytes(cl->user, cl->bytes);
 }
 
 struct request *
@@ -126,8 +148,7 @@ queue_end(struct request *q)
 	struct client	*cl = client_of(s);
 
 	if (cl != NULL) {
-		TAILQ_REMOVE(&cl->queue, q, entry);
-		cl->nqueued--;
+		request_remove(cl, q);
 		if (q->is_begun)
 			cl->nbegun--;
 		queue_run(s);
@@ -162,7 +183,7 @@ queue_drop(struct client *cl, int code, const char *reason)
 	struct request	*q;
 
 	while ((q = TAILQ_FIRST(&cl->queue)) != NULL) {
-		TAILQ_REMOVE(&cl->queue, q, entry);
+		request_remove(cl, q);
 		if (q->is_called)
 			continue;
 		command_drop(&q->cmd, code, reason);

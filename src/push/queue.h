@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "push/account.h"
 #include "push/alive.h"
 #include "push/command.h"
 #include "push/grant.h"
@@ -31,10 +32,12 @@ struct request {
 	struct session		*session;	/* a reference */
 	struct command		 cmd;		/* owned */
 	struct rights		 rights;
+	int64_t			 asked_ms;
 	struct ask		*ask;		/* of rules; NULL: none */
 	struct greeting		*greeting;	/* owned, or NULL */
 	char			*room;		/* owned; of a send, or NULL */
 	unsigned int		 njoins;	/* asked for together */
+	size_t			 bytes;		/* of cmd, as it came */
 	bool			 is_begun;
 	bool			 is_alone;	/* a join not to be grouped */
 	bool			 is_grant;	/* the answer is to be kept */
@@ -59,8 +62,14 @@ struct client {
 	bool			 is_running;	/* queue_run is */
 	bool			 is_once;	/* here for one send alone: in
 						 * no room, on no list */
-	int64_t			 debt_us;	/* of messages, at the rate */
-	int64_t			 debt_ms;	/* when that was */
+	size_t			 bytes;		/* of the commands queued */
+	struct account		*user;		/* NULL until there is one */
+	struct account		*address;
+	bool			 is_counted;	/* as a session of its user */
+	bool			 is_nameless;	/* on a list of client.c's */
+	TAILQ_ENTRY(client)	 nameless_entry;
+	struct session		*session;	/* owns us */
+	struct leaky		 bucket;	/* before there is a user */
 	struct grants		 grants;
 	struct alive		 alive;
 };
@@ -84,6 +93,8 @@ struct client	*client_of(const struct session *s);
 /* Behind all others, or first of all; takes the command over. */
 struct request	*queue_add(struct session *s, struct command *cmd);
 struct request	*queue_add_first(struct session *s, struct command *cmd);
+/* It has a user now, whose share its commands count for. */
+void	 queue_set_user(struct client *cl, const char *user);
 /* Do what may be done, until something must wait.  May end the session. */
 void	 queue_run(struct session *s);
 

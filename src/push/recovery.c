@@ -3,8 +3,8 @@
 /*
  * What is to be written is gathered as JSON for a few milliseconds; the next
  * batch goes when the last one has been answered, or at once if it has not
- * been sent yet.  A batch that fails is not sent again: those who waited for
- * it are told.
+ * been sent yet.  A batch that fails is not sent again: its
+ * waiters are told.
  */
 
 #include <sys/queue.h>
@@ -23,7 +23,7 @@
 #define BATCH_MS	5
 #define TIDY_MS		60000
 
-/* Somebody who waits for a batch. */
+/* A waiter for a batch. */
 struct waiter {
 	TAILQ_ENTRY(waiter)	 entry;
 	void			(*done)(void *arg, bool ok);

@@ -36,6 +36,7 @@ struct member {
 	struct room		*room;		/* owns us */
 	struct session		*session;	/* outlives us */
 	int64_t			 last;		/* heard up to this id */
+	uint64_t		 asked;		/* feed_asked() when it came */
 	bool			 behind;	/* gets nothing live */
 	bool			 reset;		/* to be told so first */
 	bool			 wants_log;	/* behind, for a read */

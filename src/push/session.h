@@ -102,7 +102,8 @@ struct dialect {
 			    const char *message);
 	struct frame	*(*reset)(struct session *s, const char *room,
 			    int64_t id, const char *epoch);
-	struct frame	*(*at)(struct session *s, int64_t id);
+	struct frame	*(*at)(struct session *s, int64_t id,
+			    const char *epoch);
 	struct frame	*(*expiring)(struct session *s, int64_t seconds);
 };
 

@@ -66,12 +66,12 @@ class Client:
         if self.conn % 2:
             token = self.token
             if own:
-                path += "?since=%d&epoch=%s" % (own.pos, own.epoch)
+                path += "?since=%d&epoch=%s" % (own.pos, own.tag)
         self.rooms[self.own].since = own.pos if own else None
         self.link = Link(self.crowd.ports[self.daemon], path, token,
             self.rcvbuf)
         self.link.hello = None if token else dict(type="auth",
-            token=self.token, **({"since": own.pos, "epoch": own.epoch}
+            token=self.token, **({"since": own.pos, "epoch": own.tag}
             if own else {}))
         self.log("to daemon %d, since %s", self.daemon, own and own.pos)
         self.crowd.watch(self)
@@ -170,7 +170,7 @@ class Client:
         if room.now and resume:
             now = room.now
             room.since = now.pos
-            frame.update(since=now.pos, epoch=now.epoch)
+            frame.update(since=now.pos, epoch=now.tag)
             if not now.ids:
                 self.resumes.append((room.name, self.crowd.now(), now.pos,
                     now.start, now.epoch))
@@ -184,15 +184,15 @@ class Client:
         if now is None:
             room.segments.append(Segment(self.epoch, ident))
         elif room.since is not None:
-            if ident != room.since or now.epoch != self.epoch:
-                room.odd = (room.since, now.epoch, ident, self.epoch)
+            if ident != room.since:
+                room.odd = (room.since, now.tag, ident, self.epoch)
         elif self.crowd.now() - room.asked > KEPT:
             # The position was forgotten meanwhile.
             room.segments.append(Segment(self.epoch, ident))
-        elif now.epoch != self.epoch:
-            room.odd = (None, now.epoch, ident, self.epoch)
         elif ident > now.pos:
             now.pos = ident         # what it left with: no gap before it
+        if not room.odd:
+            room.now.tag = self.epoch
 
     def got_reply(self, f):
         ref = f["ref"]
@@ -267,12 +267,15 @@ class Client:
         room.odd = None
         self.log("at %d in %s: %s", now.pos, now.epoch, f)
         self.epoch = f["epoch"]
-        self.resets.append((room.name, self.crowd.now(), now.pos, now.epoch,
+        self.resets.append((room.name, self.crowd.now(), now.pos, now.tag,
             f["id"], f["epoch"]))
         room.segments.append(Segment(f["epoch"], f["id"]))
 
     def got_at(self, f):
+        self.epoch = f.get("epoch", self.epoch)
         for room in self.rooms.values():
+            if room.state in (IN, LEAVING) and not room.odd:
+                room.now.tag = self.epoch
             if room.state == IN and f["id"] > room.now.pos and not room.odd:
                 room.now.pos = f["id"]
 

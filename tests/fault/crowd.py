@@ -218,7 +218,7 @@ class Crowd:
         self.pipe.send(("dump", [{"number": c.number, "user": c.user,
             "notes": c.notes, "did": list(c.did), "disorder": c.disorder,
             "resets": c.resets, "resumes": c.resumes, "rooms": {r.name:
-            [(s.epoch, s.start, s.pos, s.ids, s.marks, s.conns)
+            [(s.tag, s.start, s.pos, s.ids, s.marks, s.conns)
             for s in r.segments] for r in c.rooms.values()}}
             for c in self.clients]))
 

@@ -145,6 +145,15 @@ class Faults:
         d.signal(signal.SIGCONT)
         return caught
 
+    def do_crash(self):
+        """The server and all daemons in one moment."""
+        for d in self.place.daemons:
+            d.kill()
+        self.place.cluster.restart("immediate")
+        for d in self.place.daemons:
+            d.start(ready=False)
+        self.counts["crash"] += 1
+
     # -- the database
 
     def do_restart(self):

@@ -53,6 +53,8 @@ class Place:
         self.db.psql("CREATE TRIGGER fault_keep AFTER DELETE ON pgpush.log "
             "REFERENCING OLD TABLE AS purged FOR EACH STATEMENT "
             "EXECUTE FUNCTION fault.keep()")
+        self.db.psql("CREATE TRIGGER fault_keep AFTER INSERT ON pgpush.terms "
+            "FOR EACH ROW EXECUTE FUNCTION fault.keep_tag()")
         self.replica = clusters.replica(self.cluster)
         for k in range(daemons):
             self.daemons.append(self.daemon(k, k == daemons - 1 and k > 1))
@@ -154,7 +156,8 @@ class Place:
         conn.cursor().execute("SELECT pgpush.ring('fault')")
         conn.close()
         return self.until("an empty outbox", 60, lambda: not self.root(
-            "SELECT FROM pgpush.outbox LIMIT 1"))
+            "SELECT FROM pgpush.outbox UNION ALL SELECT FROM pgpush.held "
+            "LIMIT 1"))
 
     def settle(self, limit=180):
         """All clients are in all their rooms; who is not, if not."""
@@ -172,6 +175,21 @@ class Place:
         self.replica.promote()
         nodes.follows(self, self.replica)
         return top[0][0]
+
+    def copy_directory(self):
+        """The primary's data directory as it is now."""
+        copy = self.replica.data + ".copy"
+        self.replica.stop()
+        clusters.run_quiet(["cp", "-a", self.replica.data, copy], "cp")
+        self.replica.start()
+        return copy
+
+    def put_back(self, copy):
+        """An older directory takes the place of the primary's."""
+        self.replica.stop("immediate")
+        clusters.run_quiet(["rm", "-rf", self.replica.data], "rm")
+        clusters.run_quiet(["mv", copy, self.replica.data], "mv")
+        self.replica.start()
 
     def memory(self):
         return self.daemons[0].rss_kb()

@@ -20,10 +20,12 @@ def mark_of(data):
 
 
 class Segment:
-    """A gapless part: the events of a room after start, in one epoch."""
+    """A gapless part: the events of a room after start, in one history."""
 
     def __init__(self, epoch, start):
-        self.epoch = epoch
+        self.epoch = epoch          # of the beginning
+        self.tag = epoch            # of the position
+        self.stale = None           # a stream's cursor of before the reset
         self.start = start
         self.pos = start            # complete up to here, as told by ids, at
         self.ids = array("q")

@@ -29,6 +29,39 @@ BEGIN
   RETURN k;
 END $$;
 
+-- The same, held until it is released or for a while.
+CREATE FUNCTION fault.keep_back(room text, w int, s bigint, key text,
+  due interval) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE k bigint;
+BEGIN
+  INSERT INTO fault.facts (room, w, s) VALUES (room, w, s) RETURNING n INTO k;
+  PERFORM pgpush.hold(key, room, 'fact', 'fault.render(jsonb)',
+    jsonb_build_object('n', k, 'w', w, 's', s), due, about => k::text);
+  -- Dropped: one about it is held.
+  PERFORM pgpush.hold(key, room, 'never', 'fault.render(jsonb)', '{}', due,
+    about => k::text);
+END $$;
+CREATE FUNCTION fault.render(arg jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ SELECT arg || '{"pad": "held"}' $$;
+GRANT EXECUTE ON FUNCTION fault.render TO pgpush_owner;
+
+-- Rows that are no events, for rooms that nobody is in.
+CREATE FUNCTION fault.poison() RETURNS void
+LANGUAGE sql AS $$
+  INSERT INTO pgpush.outbox (room, event, data, lost, key, about, render, arg,
+    due) VALUES
+  (repeat('r', 300), 'long', '1', NULL, NULL, NULL, NULL, NULL, NULL),
+  (NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+  ('fault:none', 'many', NULL, 70000, NULL, NULL, NULL, NULL, NULL),
+  ('', 'many', NULL, 5, NULL, NULL, NULL, NULL, NULL),
+  ('fault:none', 'json', '"\u0000\ud800"', NULL, NULL, NULL, NULL, NULL, NULL),
+  ('fault:none', 'gone', NULL, NULL, 'k', 'a', 'no.such(jsonb)', '1',
+    '-178000000 years'),
+  ('fault:none', NULL, NULL, NULL, 'k', NULL, NULL, NULL, NULL)
+$$;
+
 -- Through the triggers of attach: an event for each row.
 CREATE FUNCTION fault.add(rooms text[], w int, s bigint, count int,
   pad int) RETURNS void
@@ -91,3 +124,15 @@ GRANT EXECUTE ON FUNCTION fault.keep() TO PUBLIC;
 CREATE VIEW fault.log AS
   SELECT id, kind, room, event, data, user_id, dup, bytes FROM pgpush.log
   UNION ALL SELECT * FROM fault.kept;
+
+-- And so are the tags of positions.
+CREATE TABLE fault.tags (n bigserial PRIMARY KEY, tag text UNIQUE);
+CREATE FUNCTION fault.keep_tag() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+  INSERT INTO fault.tags (tag) VALUES (NEW.tag);
+  RETURN NULL;
+END $$;
+GRANT EXECUTE ON FUNCTION fault.keep_tag() TO PUBLIC;
+INSERT INTO fault.tags (tag) SELECT tag FROM pgpush.terms ORDER BY n;

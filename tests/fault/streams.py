@@ -60,8 +60,7 @@ class StreamClient(Client):
     def __init__(self, *args):
         super().__init__(*args)
         self.cursor = None          # epoch and number of Last-Event-ID
-        self.epochs = []            # in the order in which they came
-        self.top = 0                # the largest id in this epoch
+        self.top = 0                # the largest id in this history
         self.pending = {}           # name: what came before a join's answer
         self.suspect = None         # the room that may be the forbidden one
         self.turn = 0
@@ -103,14 +102,13 @@ class StreamClient(Client):
         if now is None or self.cursor is None:
             return
         epoch, number = self.cursor
-        if room.was == IN and now.epoch != epoch and \
-                self.epochs.index(now.epoch) < self.epochs.index(epoch):
-            self.note("room %s: Last-Event-ID went from epoch %s to %s, and "
-                "no reset came", room.name, now.epoch, epoch)
-        if room.was != IN or now.epoch != epoch or now.pos > number:
+        if now.stale == self.cursor:
+            return                  # it will be reset again
+        if room.was != IN or now.pos > number:
             room.segments.append(Segment(epoch, number))
         else:
             now.pos = number
+            now.tag = epoch
             if not now.ids:
                 self.resumes.append((room.name, self.crowd.now(), now.pos,
                     now.start, now.epoch))
@@ -130,9 +128,10 @@ class StreamClient(Client):
             return
         for room in self.rooms.values():
             now = room.now
-            if room.state == IN and now.epoch == self.cursor[0] and \
-                    now.pos < self.cursor[1] and not room.odd:
+            if room.state == IN and now.pos < self.cursor[1] and \
+                    not room.odd and now.stale != self.cursor:
                 now.pos = self.cursor[1]
+                now.tag = self.cursor[0]
 
     def ended(self, end):
         if end.status == 403:
@@ -190,8 +189,6 @@ class StreamClient(Client):
                 cursor[1] < self.cursor[1] and cursor[1] < self.top:
             self.note("Last-Event-ID goes back from %s to %s", self.cursor,
                 cursor)
-        if epoch not in self.epochs:
-            self.epochs.append(epoch)
         self.cursor = cursor
 
     def got_welcome(self, f):
@@ -199,8 +196,6 @@ class StreamClient(Client):
         self.live = True
         self.session = f["session"]
         self.epoch = f["epoch"]
-        if self.epoch not in self.epochs:
-            self.epochs.append(self.epoch)
         want = {r.name for r in self.asked}
         if set(f["rooms"]) != want:
             self.note("welcome to %s, not %s", f["rooms"], sorted(want))
@@ -212,17 +207,13 @@ class StreamClient(Client):
             if room.now is None:
                 room.segments.append(Segment(self.epoch, self.cursor[1]
                     if self.cursor else f["id"]))
-            elif room.now.epoch != self.epoch:
-                room.odd = (room.now.pos, room.now.epoch, f["id"],
-                    self.epoch)
 
     def got_reset(self, f):
         self.sync()                 # what was had before it
         self.torn = self.rng.random() < TEAR
         super().got_reset(f)
+        self.rooms[f["room"]].now.stale = self.cursor
         self.top = f["id"]
-        if f["epoch"] not in self.epochs:
-            self.epochs.append(f["epoch"])
 
     def got_event(self, f):
         ident = f.get("id")
@@ -249,8 +240,7 @@ class StreamClient(Client):
                 " are %s, and no reset came", room.name, room.odd)
             room.odd = None
         now = room.now
-        if ident <= now.start and len(room.segments) > 1 and \
-                room.segments[-2].epoch == now.epoch:
+        if ident <= now.start and len(room.segments) > 1:
             now = room.segments[-2]     # sent before the leave, read late
         if ident <= now.pos and ident not in now.ids[-100:]:
             self.note("room %s: event %d after position %d", room.name,

@@ -59,11 +59,13 @@ class History:
     """The log and the facts of one epoch, read when nobody writes."""
 
     def __init__(self, query, max_event):
-        self.epoch = query("SELECT epoch FROM pgpush.epoch")[0][0]
+        self.tags = [t for t, in query("SELECT tag FROM fault.tags ORDER BY n")]
+        self.epoch = self.tags[-1]
         self.floor = query("SELECT id FROM pgpush.floor")[0][0]
         self.facts = query("SELECT n, room, w, s FROM fault.facts")
         self.rows = query("SELECT id, kind, room, event, data::text, user_id,"
             " dup, bytes FROM fault.log ORDER BY id")
+        self.top = self.rows[-1][0] if self.rows else self.floor
         self.rooms = collections.defaultdict(list)      # ids
         self.marks = {}
         self.dups = {}                  # id: of which happening
@@ -90,7 +92,7 @@ class History:
         facts = {(n, room): (w, s) for n, room, w, s in self.facts}
         last, seen = {}, set()
         for ident, kind, room, event, text, _, _, _ in self.rows:
-            if kind != "event":
+            if kind != "event" or room == "fault:none":
                 continue
             data = json.loads(text)
             if isinstance(data, list):
@@ -118,11 +120,21 @@ class Judge:
 
     def __init__(self, found, histories, floors):
         self.found = found
-        self.histories = {h.epoch: h for h in histories}
+        self.histories = histories      # in their order
         self.floors = floors            # [(when the purge began, floor)]
         self.needed = self.needless = 0
         self.kept = 0       # quiet rooms that a purge overtook, and not "at"
         self.told = False   # what the first with a complaint did
+
+    def history(self, tag, pos=0):
+        """The first one that has the tag and reaches so far."""
+        found = None
+        for h in self.histories:
+            if tag in h.tags:
+                found = h
+                if pos <= h.top:
+                    break
+        return found
 
     def client(self, record):
         before = self.found.total()
@@ -155,12 +167,13 @@ class Judge:
         self.twice()
 
     def remember(self, segment):
-        epoch, _, _, ids, _, conns = segment
-        dups = self.histories[epoch].dups if epoch in self.histories else {}
+        epoch, _, pos, ids, _, conns = segment
+        history = self.history(epoch, pos)
         for ident, conn in zip(ids, conns):
-            dup = dups.get(ident)
+            dup = history and history.dups.get(ident)
             if dup:
-                self.had.setdefault((epoch, dup), []).append((ident, conn))
+                self.had.setdefault((history.epoch, dup), []).append((ident,
+                    conn))
 
     def twice(self):
         """One connection gets a happening once."""
@@ -174,7 +187,7 @@ class Judge:
     def segment(self, room, segment):
         epoch, start, pos, ids, marks, conns = segment
         self.found.deliveries += len(ids)
-        history = self.histories.get(epoch)
+        history = self.history(epoch, pos)
         where = "%s room %s from %d to %d" % (self.name, room, start, pos)
         if history is None:
             self.found.problem("%s: the epoch %s is unknown", where, epoch)
@@ -219,8 +232,8 @@ class Judge:
                 dup = history.dups.get(ident)
                 self.found.add_lost("%s: id %d, between %s, of conn %s%s",
                     where, ident, around, [conns[i] for i in around],
-                    dup and "; its dup came as %s" % [(epoch, had)
-                    for (epoch, name), had in self.had.items()
+                    dup and "; its dup came as %s" % [(of, had)
+                    for (of, name), had in self.had.items()
                     if name == dup] or "")
 
     def excused(self, history, room, ident, got, conns):
@@ -240,7 +253,9 @@ class Judge:
             default=0)
 
     def reset(self, room, when, pos, epoch, ident, new):
-        if epoch != new:
+        # An epoch jumps, and resets also who has lost nothing.
+        if self.history(epoch, pos) is not self.history(new, ident) or \
+                ident - pos > 500000:
             self.needed += 1
             return
         floor = self.floor(when)

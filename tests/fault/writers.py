@@ -14,10 +14,13 @@ import threading
 import time
 
 import psycopg2
+import psycopg2.errors
 
 from crowd import die_with_parent
 
 PREPARED = 1000         # numbers of prepared transactions begin here
+HELD = 1000000          # and of held events
+SERIALIZABLE = (3, 4)   # writers
 BIG = 24000             # bytes: over max_event as faults.py sets it
 GONE = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
@@ -40,6 +43,9 @@ class Writer(threading.Thread):
         if self.number == 2:
             # What it commits a crash may undo, but never what was pushed.
             self.cur.execute("SET synchronous_commit = off")
+        if self.number in SERIALIZABLE:
+            self.cur.execute("SET default_transaction_isolation = "
+                "'serializable'")
         self.conn.commit()
 
     def drop(self):
@@ -59,6 +65,10 @@ class Writer(threading.Thread):
                 if self.conn is None:
                     self.connect()
                 self.one()
+            except psycopg2.errors.SerializationFailure:
+                # Of the facts and items, which are read as well.
+                self.team.count("serialization failure")
+                self.conn.rollback()
             except GONE:
                 self.team.count("commit unknown or refused")
                 self.drop()
@@ -93,7 +103,7 @@ class Writer(threading.Thread):
         kinds = ((30, self.single), (15, self.several), (10, self.savepoint),
             (8, self.roll_back), (6, self.add), (5, self.change),
             (3, self.hold), (6, self.twin), (1, self.big), (6, self.user),
-            (2, self.silent))
+            (2, self.silent), (8, self.keep_back), (3, self.poison))
         pick = self.rng.choices([k for _, k in kinds],
             [weight for weight, _ in kinds])[0]
         pick()
@@ -166,6 +176,24 @@ class Writer(threading.Thread):
         self.say("user:" + self.rng.choice(self.team.users))
         self.conn.commit()
 
+    def keep_back(self):
+        """An event of its own writer, as it takes its place later."""
+        number = self.team.next_held()
+        key = "key%d" % self.rng.randrange(20)
+        self.cur.execute("SELECT fault.keep_back(%s, %s, 1, %s, %s)",
+            (self.room(), number, key, self.rng.choice(("0", "20 ms", "1 s"))))
+        self.say(self.room())
+        self.conn.commit()
+        if self.rng.random() < 0.7:
+            self.cur.execute("SELECT pgpush.release(%s)", (key,))
+            self.say(self.room())
+            self.conn.commit()
+
+    def poison(self):
+        self.cur.execute("SELECT fault.poison()")
+        self.say(self.room())
+        self.conn.commit()
+
     def silent(self):
         """Without a bell: it comes with the next one's."""
         self.cur.execute("SET LOCAL pgpush.bell = off")
@@ -230,6 +258,7 @@ class Team:
         self.counts = collections.Counter()
         self.lock = threading.Lock()
         self.prepared = PREPARED
+        self.held = HELD
         self.resting = set()
         self.threads = [Writer(self, k) for k in range(1, how_many)] \
             + [Preparer(self, how_many)]
@@ -241,6 +270,11 @@ class Team:
     def next_prepared(self):
         self.prepared += 1          # one thread does that
         return self.prepared
+
+    def next_held(self):
+        with self.lock:
+            self.held += 1
+            return self.held
 
     def idle(self, writer):
         with self.lock:

@@ -65,6 +65,7 @@ class Client(WebSocket):
             if key not in self.welcome:
                 raise Failed("no %s in %s" % (key, show(self.welcome)))
         self.session = self.welcome["session"]
+        self.epoch = self.welcome["epoch"]
         self.user = self.welcome["user"]
         return self.welcome
 
@@ -117,6 +118,7 @@ class Client(WebSocket):
                     raise Failed("at goes back from %d to %d"
                         % (self.at, frame["id"]))
                 self.at = frame["id"]
+                self.epoch = frame.get("epoch", self.epoch)
                 continue
             if frame["type"] == "event" and frame.get("event") in self.deaf:
                 continue

@@ -48,6 +48,7 @@ class Daemon:
             "log_level": "debug",
         }
         self.settings.update(settings)
+        self.environment = {}
         self.process = None
         self.trouble = []       # ends that were not as they should be
         made.append(self)
@@ -66,6 +67,7 @@ class Daemon:
         env["ASAN_OPTIONS"] = "detect_leaks=1:exitcode=99:" \
             "quarantine_size_mb=8"
         env["UBSAN_OPTIONS"] = "print_stacktrace=1"
+        env.update(self.environment)
         with open(self.logfile, "ab") as log:
             self.process = subprocess.Popen(
                 [database.pgpushd(), "-c", self.conf],

@@ -74,13 +74,19 @@ class WebSocket:
     """A connection, upgraded unless the server says no (then .response)."""
 
     def __init__(self, port, path="/ws", protocols=None, headers=(),
-            timeout=LIMIT, request=None, rcvbuf=None):
+            timeout=LIMIT, request=None, rcvbuf=None, source=None,
+            wrap=None):
+        """wrap: puts TLS around the socket."""
         self.sock = socket.socket()
         if rcvbuf is not None:      # before connect: it sets the window
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+        if source is not None:      # an address of the loopback network
+            self.sock.bind((source, 0))
         self.sock.settimeout(timeout)
         self.sock.connect(("127.0.0.1", port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if wrap is not None:
+            self.sock = wrap(self.sock)
         self.data = bytearray()
         self.pongs = []             # payloads of pongs that came
         self.pings = 0

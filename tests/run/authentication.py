@@ -25,7 +25,8 @@ def by_frame(w):
     check(isinstance(c.welcome["epoch"], str) and c.welcome["epoch"],
         "epoch in %s" % show(c.welcome))
     same(c.welcome["ping"], 25, "ping in the welcome")
-    same(c.welcome["epoch"], w.root("SELECT epoch FROM pgpush.epoch")[0][0],
+    same(c.welcome["epoch"], w.root("SELECT tag FROM pgpush.terms "
+        "ORDER BY n DESC LIMIT 1")[0][0],
         "epoch in the welcome")
     d = w.client("ann")
     check(c.session != d.session, "two sessions of one name")

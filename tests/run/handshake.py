@@ -19,7 +19,8 @@ from lib.ws import Closed, WebSocket, frame_bytes, TEXT
 def head(w):
     """HEAD is answered like GET, without the body"""
     with web.connect(w.daemon.port) as sock:
-        sock.sendall(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.sendall(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n"
+            b"Connection: close\r\n\r\n")
         data = b""
         while True:
             more = sock.recv(4096)      # until the daemon has closed
@@ -104,7 +105,7 @@ BAD = (
     (b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n", (400,)),
     (b"GET /healthz HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", (400,)),
     (b"POST /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
-        b"\r\n0\r\n\r\n", (501,)),
+        b"\r\n0\r\n\r\n", (405,)),
     (b"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
         b"Content-Length: 2\r\n\r\nab", (400,)),
     (b"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",

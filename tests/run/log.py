@@ -43,8 +43,8 @@ def stalled(w):
     world.daemon.start(ready=False, stderr=into)
     os.close(into)
     text = b""
-    # Until it is ready, the reader reads.
-    while b"msg=ready" not in text:
+    # Until it listens, the reader reads.
+    while b"msg=listening" not in text:
         check(select.select([out], [], [], 60)[0], "it is not ready")
         text += os.read(out, 65536)
     refuse(world, BAD)

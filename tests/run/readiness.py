@@ -93,6 +93,36 @@ def a_sibling_starts(w):
 
 
 @case
+def tells_the_manager(w):
+    """systemd is told of being ready, alive, reloading and stopping"""
+    world = World("app", start=False)
+    path = os.path.join(world.cluster.work("notify"), "socket")
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(path)
+    manager.settimeout(60)
+
+    def until(word):
+        while True:
+            got = manager.recv(1000).decode()
+            if word in got:
+                return got
+    world.daemon.environment["NOTIFY_SOCKET"] = path
+    world.daemon.start(ready=False)
+    until("READY=1")
+    same(ask(world.daemon.port), 200, "/readyz when it says ready")
+    until("WATCHDOG=1")
+    world.daemon.signal(signal.SIGHUP)
+    check("MONOTONIC_USEC=" in until("RELOADING=1"), "no time")
+    until("READY=1")
+    world.daemon.signal(signal.SIGTERM)
+    until("STOPPING=1")
+    same(world.daemon.wait(), 0, "exit status")
+    world.daemon.process = None
+    manager.close()
+    same(world.close(), [], "end of the daemon")
+
+
+@case
 def lame_duck(w):
     """for shutdown_delay it is not ready and serves; a second signal ends that"""
     world = World("app", shutdown_delay="1h", drain_timeout="5m")

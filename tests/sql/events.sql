@@ -41,7 +41,7 @@ BEGIN
   RETURN ARRAY(SELECT event FROM pgpush.log WHERE id > last ORDER BY id);
 END $$;
 
-SELECT plan(58);
+SELECT plan(64);
 
 -- emit
 BEGIN;
@@ -252,16 +252,35 @@ SELECT is(ARRAY[(SELECT id FROM pgpush.floor), (SELECT min(id) FROM pgpush.log)]
 SELECT is(pgpush.purge('1 day', 100), 0, 'and not beyond');
 SELECT is((SELECT array_agg(key) FROM pgpush.answers), ARRAY['new'],
   'answers older than 10 minutes go too');
+DELETE FROM pgpush.terms;
+INSERT INTO pgpush.terms (tag, first) VALUES ('a', 1), ('b', 5), ('c', 8);
+SELECT pgpush.purge('1 day', 100) \g /dev/null
+SELECT is((SELECT array_agg(tag ORDER BY n) FROM pgpush.terms), '{b,c}',
+  'terms of which nothing is left go too');
+INSERT INTO pgpush.answers
+  SELECT 'u', i, '1', now() - interval '11 minutes' FROM generate_series(1, 9) i;
+SELECT is(pgpush.purge('1 day', 6), 6, 'answers that are left ask for another batch');
 ROLLBACK;
 
 -- lead
 BEGIN;
-SELECT is(pgpush.lead(), (SELECT epoch FROM pgpush.epoch),
-  'the same cluster: the same epoch');
 SELECT epoch AS old, (SELECT max(id) FROM pgpush.log) AS last
   FROM pgpush.epoch \gset
+SELECT tag, first FROM pgpush.lead() \gset
+SELECT is((SELECT epoch FROM pgpush.epoch), :'old',
+  'the same cluster: the same epoch');
+SELECT results_eq('SELECT tag, first FROM pgpush.terms ORDER BY n DESC LIMIT 1',
+  format('VALUES (%L, %s::bigint)', :'tag', :last + 1), 'but another term');
+SELECT cmp_ok(nextval('pgpush.log_id_seq'), '>', :last::bigint,
+  'whose ids are higher');
+SELECT setval('pgpush.log_id_seq', 1) \g /dev/null
+SELECT pgpush.lead() \g /dev/null
+SELECT cmp_ok(nextval('pgpush.log_id_seq'), '>', :last::bigint,
+  'also if the sequence was put back');
 UPDATE pgpush.epoch SET system_identifier = '1';
-SELECT isnt(pgpush.lead(), :'old', 'another cluster: another epoch');
+SELECT is((SELECT first FROM pgpush.lead()), :last + 1::bigint,
+  'another cluster: the ids that are skipped are of the new term');
+SELECT isnt((SELECT epoch FROM pgpush.epoch), :'old', 'and another epoch');
 SELECT results_eq(
   $$SELECT l.kind, l.data ->> 'epoch' = e.epoch FROM pgpush.log l, pgpush.epoch e
     ORDER BY l.id DESC LIMIT 1$$, $$VALUES ('epoch', true)$$,

@@ -24,7 +24,7 @@ SELECT is((SELECT jsonb_agg(to_jsonb(h) - '{id,due,about,who,xid,source,src,at}'
              || jsonb_build_object('render', h.render::regprocedure::oid::regprocedure::text)) FROM pg_temp.held() h),
   jsonb_build_array(jsonb_build_object(
     'key', 'order:' || :o || ':' || :p, 'room', :room, 'event', 'order_message',
-    'render', 'push_order_message(jsonb)', 'arg', jsonb_build_object('messageId', :m1),
+    'render', 'pgpush_triggers.messages_insert_order_message(jsonb)', 'arg', jsonb_build_object('id', :m1),
     'origin', NULL, 'dup', NULL)),
   'it is held under its order and receiver');
 SELECT ok((SELECT due BETWEEN now() + interval '200 ms'
@@ -139,9 +139,9 @@ SELECT unnest(ARRAY[
 
 INSERT INTO public.messages (order_id, sender_id, receiver_id, content)
 VALUES (:o, :c, :p, 'Late');
-ALTER TABLE public.messages DISABLE TRIGGER push_update;
+ALTER TABLE public.messages DISABLE TRIGGER USER;
 UPDATE public.messages SET deleted = true WHERE content = 'Late';
-ALTER TABLE public.messages ENABLE TRIGGER push_update;
+ALTER TABLE public.messages ENABLE TRIGGER USER;
 SELECT pg_temp.due();
 SELECT is(jsonb_path_query_array(pg_temp.sent(), '$[*].data.content'), '[""]',
   'one that was deleted without a trigger appears without what it said');

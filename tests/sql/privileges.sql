@@ -53,9 +53,9 @@ CREATE TABLE t.orders (id int, title text);
 SELECT set_eq($$SELECT p.proname::text FROM pg_proc p, aclexplode(proacl) a
     WHERE pronamespace = 'pgpush'::regnamespace
     AND a.grantee = 'pgpush_daemon'::regrole$$,
-  ARRAY['lead', 'purge', 'move_on', 'rendered', 'rendered_due', 'node_stamp', 'node_gone',
+  ARRAY['lead', 'history', 'purge', 'move_on', 'rendered', 'rendered_due', 'node_stamp', 'node_gone',
     'sessions_write', 'presence_sync', 'handlers', 'greet_user', 'authorize',
-    'backends_end',
+    'backends_end', 'sweep',
     'sockets_write', 'socket_take', 'sockets_tidy',
     'handle'], 'the daemon may call just what it does call');
 SELECT set_eq($$SELECT c.relname || ' ' || a.privilege_type
@@ -64,7 +64,7 @@ SELECT set_eq($$SELECT c.relname || ' ' || a.privilege_type
     AND a.grantee = 'pgpush_daemon'::regrole$$,
   ARRAY['outbox SELECT', 'outbox DELETE', 'log SELECT', 'log INSERT',
     'log_id_seq USAGE', 'floor SELECT', 'epoch SELECT', 'held SELECT',
-    'lost SELECT',
+    'lost SELECT', 'terms SELECT',
     'nodes SELECT', 'connections SELECT', 'presence SELECT',
     'migrations SELECT'], 'and touch just the tables that it reads and moves');
 SELECT is(t.try('pgpush_t_node', sql), 'ok', 'the daemon: ' || sql)

@@ -198,7 +198,6 @@ static const struct bad bads[] = {
 	    "time from 100ms to 10m (units ms, s, m, h, d)" },
 	{ "auth_timeout = 0\n", ":1: auth_timeout: found \"0\", allowed: a "
 	    "time from 100ms to 10m (units ms, s, m, h, d)" },
-	{ "listen = \n", ":1: listen: found \"" ADDRESSES },
 	{ "listen = 8081\n", ":1: listen: found \"8081" ADDRESSES },
 	{ "listen = :8081\n", ":1: listen: found \":8081" ADDRESSES },
 	{ "listen = 127.0.0.1:1, b\n",
@@ -247,6 +246,11 @@ test_bad_pairs(void)
 	cfg = load("reconnect_min = 2s\nreconnect_max = 1s\n");
 	ok(cfg == NULL && strcmp(err, "reconnect_min: found 2000ms, allowed: "
 	    "at most reconnect_max (1000ms)") == 0, "%s", err);
+	ok(load("listen = \n") == NULL && strstr(err, "tls_listen") != NULL,
+	    "%s", err);
+	cfg = load("listen =\ntls_listen = 127.0.0.1:1\n");
+	ok(cfg != NULL, "TLS alone");
+	config_free(cfg);
 	cfg = load("move_interval = 2ms\nmove_interval_min = 3ms\n");
 	ok(cfg == NULL && strcmp(err, "move_interval_min: found 3ms, allowed: "
 	    "at most move_interval (2ms)") == 0, "%s", err);

@@ -108,11 +108,18 @@ static const struct row rows[] = {
 	{ "9112 3.2", "Host empty", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 0 },
 
 	{ "9112 6.1", "Transfer-Encoding", GET
-	    "Transfer-Encoding: chunked\r\n\r\n", 501 },
+	    "Transfer-Encoding: Chunked\r\n\r\n", 0 },
+	{ "9112 6.1", "Transfer-Encoding in HTTP/1.0", "GET / HTTP/1.0\r\n"
+	    "Transfer-Encoding: chunked\r\n\r\n", 400 },
+	{ "9112 6.1", "Transfer-Encoding, two", GET
+	    "Transfer-Encoding: gzip, chunked\r\n\r\n", 501 },
+	{ "9112 6.1", "Transfer-Encoding, twice", GET
+	    "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"
+	    "\r\n", 501 },
 	{ "9112 6.1", "Transfer-Encoding, identity", GET
 	    "transfer-encoding: identity\r\n\r\n", 501 },
 	{ "9112 6.3", "both lengths", GET
-	    "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 501 },
+	    "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400 },
 	{ "9112 6.3", "Content-Length", GET "Content-Length: 12\r\n\r\n", 0 },
 	{ "9112 6.3", "the largest Content-Length", GET
 	    "Content-Length: 18446744073709551615\r\n\r\n", 0 },

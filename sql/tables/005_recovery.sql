@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: ISC
--- pgpush's tables 4: sockets that may come back.
+-- pgpush's tables 5: sockets that may come back.
 
 BEGIN;
 
-INSERT INTO pgpush.migrations (number) VALUES (4);
+INSERT INTO pgpush.migrations (number) VALUES (5);
 COMMENT ON TABLE pgpush.migrations IS
-  'The numbers of the files of sql/tables that have been applied, up to 4';
+  'The numbers of the files of sql/tables that have been applied, up to 5';
 
 -- Logged: a client recovers after a crash of the server, too.
 CREATE TABLE pgpush.sockets (
