@@ -83,7 +83,9 @@ test('who is there: the two see the moderator from when there is one', async () 
 test('on the smallest phone there is room for messages', async () => {
   const dispute = await newDispute('The logo is late. '.repeat(10));
   const a = await open(CLIENT, dispute, {}, { viewport: { width: 320, height: 380 } });
+  await a.getByText('Good to know').click();
   await a.getByText('A moderator reads everything').waitFor();
+  await a.getByText('Good to know').click();
   const box = (locator) => locator.evaluate((e) => {
     const { top, bottom } = e.getBoundingClientRect();
     return { top, bottom };
@@ -92,6 +94,10 @@ test('on the smallest phone there is room for messages', async () => {
   assert.ok(log.bottom - log.top >= 80, `${log.bottom - log.top} pixels`);
   const composer = await box(field(a));
   assert.ok(composer.bottom <= 380, `it ends at ${composer.bottom}`);
+  // Half of a usual small one, beside what the page has above it.
+  await a.setViewportSize({ width: 320, height: 568 });
+  const { top, bottom } = await box(a.getByRole('log'));
+  assert.ok(bottom - top >= 284, `${bottom - top} pixels`);
 });
 
 test('the status is live, and a resolved dispute is closed for all', async () => {

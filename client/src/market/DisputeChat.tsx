@@ -143,6 +143,8 @@ function Banner(props: BannerProps): ReactNode {
   const { dispute, locale, moderates } = props;
   const { status } = dispute;
   const t = textsOf(locale);
+  // On a small phone the messages need the room; one press shows it.
+  const [isTall] = useState(() => matchMedia('(min-height: 600px)').matches);
   return (
     <div className="pgpush-banner">
       <div className="pgpush-case">
@@ -160,7 +162,7 @@ function Banner(props: BannerProps): ReactNode {
         {moderates && status !== 'resolved' && <Controls {...props} />}
       </div>
       {status !== 'resolved' && (
-        <details className="pgpush-warnings" open={!moderates}>
+        <details className="pgpush-warnings" open={!moderates && isTall}>
           <summary>{t.warningsTitle}</summary>
           <ul>
             {t.warnings.map((text) => <li key={text}>{text}</li>)}

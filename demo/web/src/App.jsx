@@ -125,7 +125,7 @@ function Language({ locale, setLocale }) {
           type="button"
           lang={code}
           title={name}
-          aria-label={name}
+          aria-label={`${code.toUpperCase()}: ${name}`}
           aria-pressed={locale === code}
           onClick={() => setLocale(code)}
         >
