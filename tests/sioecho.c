@@ -19,7 +19,7 @@
 
 static const struct engine_settings	settings = { 300, 200, 10000, 1000000,
     1 << 20, "" };
-static const struct sio_settings	sio_settings = { "/custom", 1000 };
+static const struct sio_settings	sio_settings = { "/custom", 1000, 0 };
 
 static void
 on_connect(struct sio *s, const struct http_slice *auth)

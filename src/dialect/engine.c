@@ -384,6 +384,12 @@ engine_close(struct engine *e, int code, const char *why)
 	clock_start(e->timer, set->ping_timeout_ms);
 }
 
+void
+engine_drop(struct engine *e, int code, const char *why)
+{
+	engine_end(e, "1", code, why);
+}
+
 /* Input */
 
 /* A packet of an open engine.  Returns -1 if it must not come. */

@@ -77,5 +77,7 @@ void	 engine_wake(struct engine *e);
  * WebSocket.  A poll is answered with the rest and a close packet.
  */
 void	 engine_close(struct engine *e, int code, const char *why);
+/* The same at once, also if no GET is there to be told. */
+void	 engine_drop(struct engine *e, int code, const char *why);
 
 #endif

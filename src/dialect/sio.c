@@ -46,8 +46,16 @@ struct sio_client {
 	void			*request;	/* owned; ops->forget */
 	struct event		*timer;		/* to be let in */
 	struct pending		*pending;	/* owned; or NULL */
+	TAILQ_ENTRY(sio_client)	 entry;		/* on bare if is_bare */
+	bool			 is_bare;	/* it has no socket */
+	bool			 is_closing;
+	unsigned int		 refusals;	/* since one was let in */
 };
 
+#define REFUSALS_MAX	20
+
+static TAILQ_HEAD(, sio_client)		 bare = TAILQ_HEAD_INITIALIZER(bare);
+static int64_t				 nbare;		/* oldest first */
 static const struct sio_settings	*set;
 static const struct sio_ops		*ops;
 static struct event_base		*loop;
@@ -77,6 +85,29 @@ socket_new(struct sio_client *cl, const struct http_slice *nsp)
 	return s;
 }
 
+/* A client has no socket, or has one again.  The oldest makes room. */
+static void
+client_set_bare(struct sio_client *cl, bool is_bare)
+{
+	struct sio_client	*oldest;
+
+	if (cl->is_bare == is_bare)
+		return;
+	cl->is_bare = is_bare;
+	nbare += is_bare ? 1 : -1;
+	if (ops->bare != NULL)
+		ops->bare(is_bare ? 1 : -1);
+	if (!is_bare) {
+		TAILQ_REMOVE(&bare, cl, entry);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&bare, cl, entry);
+	oldest = TAILQ_FIRST(&bare);
+	if (set->bare_max > 0 && nbare > set->bare_max && oldest != cl)
+		engine_drop(oldest->engine, CLOSE_TRY_LATER,
+		    "too many connections without a token");
+}
+
 /* Without a socket that was let in, a client has only so long. */
 static void
 client_watch(struct sio_client *cl)
@@ -100,6 +131,8 @@ socket_end(struct sio *s, bool for_good)
 	s->state = SIO_OVER;
 	LIST_REMOVE(s, entry);
 	client_watch(s->client);
+	if (LIST_EMPTY(&s->client->sockets) && !s->client->is_closing)
+		client_set_bare(s->client, true);
 	ops->closed(s, for_good);
 	free(s);
 }
@@ -165,6 +198,14 @@ client_broke(struct sio_client *cl, const char *why)
 	engine_close(cl->engine, CLOSE_BAD_FRAME, why);
 }
 
+/* Each token that is shown is verified, so their number has an end. */
+static void
+client_refused(struct sio_client *cl)
+{
+	if (++cl->refusals >= REFUSALS_MAX)
+		engine_close(cl->engine, CLOSE_POLICY, "refused too often");
+}
+
 static bool
 has_namespace(const struct http_slice *nsp)
 {
@@ -186,12 +227,14 @@ on_connect(struct sio_client *cl, const struct packet *pkt)
 		    (int)pkt->nsp.len, pkt->nsp.p);
 		engine_send(cl->engine, false, text, strlen(text));
 		free(text);
+		client_refused(cl);
 		return;
 	}
 	if (socket_find(cl, &pkt->nsp) != NULL) {
 		client_broke(cl, "connected twice");
 		return;
 	}
+	client_set_bare(cl, false);
 	ops->connect(socket_new(cl, &pkt->nsp), &pkt->data);
 }
 
@@ -305,6 +348,7 @@ on_open(struct engine *e, struct conn *c, const struct http_request *req)
 	cl->timer = clock_new(loop, on_timer, cl);
 	clock_start(cl->timer, set->connect_timeout_ms);
 	engine_set_data(e, cl);
+	client_set_bare(cl, true);
 }
 
 static void
@@ -375,6 +419,8 @@ on_closed(struct engine *e, const char *why)
 	struct sio		*s;
 
 	(void)why;
+	cl->is_closing = true;
+	client_set_bare(cl, false);
 	while ((s = LIST_FIRST(&cl->sockets)) != NULL)
 		socket_end(s, false);
 	event_free(cl->timer);
@@ -424,14 +470,19 @@ void
 sio_connected(struct sio *s)
 {
 	s->state = SIO_CONNECTED;
+	s->client->refusals = 0;
 	client_watch(s->client);
 }
 
 void
 sio_refuse(struct sio *s, const char *json)
 {
+	struct engine	*e = s->client->engine;
+
 	sio_send(s, PACKET_CONNECT_ERROR, -1, json);
 	socket_end(s, true);
+	if (engine_data(e) != NULL)
+		client_refused(engine_data(e));
 }
 
 void

@@ -31,6 +31,8 @@ struct sio_settings {
 	const char	*namespaces;	/* list, beside "/" */
 	int64_t		 connect_timeout_ms;	/* without a socket that
 						 * was let in */
+	int64_t		 bare_max;		/* clients without a socket:
+						 * the oldest goes; 0: any */
 };
 
 struct sio_ops {
@@ -39,6 +41,8 @@ struct sio_ops {
 	void		*(*request)(struct conn *c,
 			    const struct http_request *req);
 	void		 (*forget)(void *request);
+	/* So many more clients have no socket (or less).  May be NULL. */
+	void		 (*bare)(int n);
 	/* A socket wants to connect; auth is a JSON object, or empty.  Answer
 	 * now or later with sio_connected or sio_refuse. */
 	void		 (*connect)(struct sio *s,
@@ -83,7 +87,8 @@ size_t	 sio_head(char *out, enum packet_type type, const char *nsp,
 
 /* It has connected: events may come.  The answer is the owner's. */
 void	 sio_connected(struct sio *s);
-/* Answer CONNECT with CONNECT_ERROR and forget the socket. */
+/* Answer CONNECT with CONNECT_ERROR and forget the socket; one that is refused
+ * again and again loses its engine. */
 void	 sio_refuse(struct sio *s, const char *json);
 /* Send a packet of the socket: type, ack id (-1), and JSON ("": none). */
 void	 sio_send(struct sio *s, enum packet_type type, int64_t ack,

@@ -231,8 +231,8 @@ on_event(struct sio *sio, const struct packet *pkt,
 	free(filled);
 }
 
-static const struct sio_ops sio_ops = { on_request, on_forget, on_connect,
-	on_event, peer_take, peer_carried, peer_heard, peer_drained,
+static const struct sio_ops sio_ops = { on_request, on_forget, admit_nameless,
+	on_connect, on_event, peer_take, peer_carried, peer_heard, peer_drained,
 	peer_closed };
 
 /* The beginning and the end */
@@ -286,6 +286,7 @@ socketio_init(const struct endpoint_env *env)
 	engine_settings.answer_bytes = (size_t)cfg->output_high;
 	engine_settings.node = "";
 	sio_settings.namespaces = cfg->socketio_namespaces;
+	sio_settings.bare_max = cfg->max_unauthenticated;
 	sio_settings.connect_timeout_ms = cfg->socketio_connect_timeout_ms;
 	socketio_routes[0].path = cfg->socketio_path;
 	add_variants();
