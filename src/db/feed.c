@@ -67,11 +67,13 @@ enum todo {
 	TODO_PRESENCE	= 1 << 8,
 	TODO_COUNT	= 1 << 9,	/* are there followers? */
 	TODO_DISARM	= 1 << 10,	/* give K up */
-	TODO_MOVE	= 1 << 11,
-	TODO_ARM	= 1 << 12,	/* try K */
-	TODO_PURGE	= 1 << 13,	/* by turns with full moves */
-	TODO_STEP	= 1 << 14,	/* move on by a step of held */
-	TODO_RENDER	= 1 << 15,	/* what that needs */
+	TODO_STEP	= 1 << 11,	/* move on by a step of held: moves
+				 * wait behind it, and bells ask for moves
+				 * all the time */
+	TODO_MOVE	= 1 << 12,
+	TODO_ARM	= 1 << 13,	/* try K */
+	TODO_PURGE	= 1 << 14,	/* by turns with full moves */
+	TODO_RENDER	= 1 << 15,	/* what a step needs */
 	TODO_GOODBYE	= 1 << 16,	/* and nothing after it */
 };
 #define TODO_OF_LOG	(TODO_PLACE | TODO_LOAD | TODO_READ)
@@ -696,10 +698,10 @@ static const struct action actions[] = {
 	{ TODO_PRESENCE, feed_presence, 0 },
 	{ TODO_COUNT, NULL, DUTY_COUNT },
 	{ TODO_DISARM, NULL, DUTY_DISARM },
+	{ TODO_STEP, feed_step, 0 },
 	{ TODO_MOVE, feed_move, 0 },
 	{ TODO_ARM, NULL, DUTY_ARM },
 	{ TODO_PURGE, feed_purge, 0 },
-	{ TODO_STEP, feed_step, 0 },
 	{ TODO_RENDER, feed_render, 0 },
 	{ TODO_GOODBYE, feed_say_goodbye, 0 },
 };

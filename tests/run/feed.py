@@ -3,6 +3,7 @@
 """The feed in odd company: rows locked, rows purged, nodes forgotten."""
 
 import os
+import subprocess
 import signal
 import sys
 
@@ -85,6 +86,32 @@ def slow_render(w):
     c.event("after", data=2)
     same(w.root("SELECT event, rows FROM pgpush.lost"), [("late", 1)],
         "what is counted")
+
+
+@case
+def bells_without_end(w):
+    """a release takes its place although bells ask for moves all the time"""
+    other = World("app", poll_bells=64, poll_window="1ms")
+    c = other.client("deaf", ["open:bells"])
+    renders(other, "ringing", "SELECT arg")
+    ring = ["psql", "-X", "-q", "-d", other.db.dsn("app_owner", tcp=False),
+        "-c", "DO $$ BEGIN LOOP NOTIFY pgpush, '{\"bell\":\"x\"}'; COMMIT; "
+        "END LOOP; END $$"]
+    ringers = [subprocess.Popen(ring) for _ in range(2)]
+    try:
+        other.root("SELECT pgpush.hold('b', 'open:bells', 'kept', "
+            "'app.ringing(jsonb)', '1', '1 h')")
+        for i in range(20):
+            other.root("SELECT pgpush.release('b'), "
+                "pgpush.emit('open:bells', 'n', '%d')" % i)
+        c.event("kept", data=1)
+        for i in range(20):
+            c.event("n", data=i)
+    finally:
+        for ringer in ringers:
+            ringer.kill()
+            ringer.wait()
+    same(other.close(), [], "end of the daemon")
 
 
 @case
