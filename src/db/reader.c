@@ -167,7 +167,7 @@ reader_done(void *arg, const struct pg_result *res)
 static int
 reader_send(struct reader_turn *t)
 {
-	struct reader_range	 q = { NULL, false, 0, 0 };
+	struct reader_range	 q = { NULL, false, 1, 0, 0 };
 	char			 max[PG_NUMBER_MAX], from[PG_NUMBER_MAX],
 				 upto[PG_NUMBER_MAX], limit[PG_NUMBER_MAX],
 				 bytes[PG_NUMBER_MAX];
@@ -183,8 +183,9 @@ reader_send(struct reader_turn *t)
 	params[3] = pg_param(upto, q.upto);
 	params[4] = pg_param(limit, cfg->catchup_limit);
 	params[5] = pg_param(bytes, reader_bytes());
-	log_debug("msg=\"catch-up\" room=%s from=%" PRId64 " upto=%" PRId64,
-	    log_quote(q.rooms, strlen(q.rooms)), q.from, q.upto);
+	log_debug("msg=\"catch-up\" room=%s from=%" PRId64 " upto=%" PRId64
+	    " members=%u", log_quote(q.rooms, strlen(q.rooms)), q.from, q.upto,
+	    q.members);
 	stats_add_to(STAT_CATCHUPS, STAT_FROM_LOG, 1);
 	r = pg_send(reads, q.merged ? &merge_stmt : &read_stmt, params,
 	    reader_done, t);

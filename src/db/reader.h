@@ -43,6 +43,7 @@ struct reader_range {
 	char		*rooms;		/* a name, or a JSON array; the reader
 					 * frees it */
 	bool		 merged;	/* an array: in one order of id */
+	unsigned int	 members;	/* whom it is for, for the log */
 	int64_t		 from;
 	int64_t		 upto;		/* never beyond the feed's position */
 };

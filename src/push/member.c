@@ -645,19 +645,22 @@ catchup_dropped(struct reader_turn *t)
  * those of its largest, or somebody might wait for ever.  From the first of
  * them on.
  */
-static int64_t
-catchup_from(const struct catchup *c)
+static void
+catchup_ask_room(struct catchup *c, struct reader_range *range)
 {
 	struct member	*m;
-	int64_t		 from = -1;
+	unsigned int	 n = 0;
 	int		 distance = room_distance(c->room, c->turn %
 			    READER_FAIR == READER_FAIR - 1);
 
-	LIST_FOREACH(m, &c->room->members, by_room)
-		if (m->wants_log && (int)member_distance(m) == distance &&
-		    (from == -1 || m->last < from))
-			from = m->last;
-	return from;
+	LIST_FOREACH(m, &c->room->members, by_room) {
+		if (!m->wants_log || (int)member_distance(m) != distance)
+			continue;
+		if (n++ == 0 || m->last < range->from)
+			range->from = m->last;
+	}
+	range->members = n;
+	range->rooms = xstrdup(c->room->name);
 }
 
 static void
@@ -668,9 +671,12 @@ catchup_ask(struct reader_turn *t, struct reader_range *range)
 	c->era = era;
 	range->upto = feed_position(feed);
 	range->merged = c->session != NULL;
-	range->from = range->merged ? member_at(c->session) : catchup_from(c);
-	range->rooms = range->merged ? room_names(c->session) :
-	    xstrdup(c->room->name);
+	if (!range->merged) {
+		catchup_ask_room(c, range);
+		return;
+	}
+	range->from = member_at(c->session);
+	range->rooms = room_names(c->session);
 }
 
 static const struct reader_ops reader_ops = { catchup_ask, catchup_rows,
