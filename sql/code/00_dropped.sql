@@ -21,3 +21,4 @@ DROP FUNCTION IF EXISTS pgpush.is_held(text, jsonb);
 DROP FUNCTION IF EXISTS pgpush.held_send(bigint[]);
 DROP FUNCTION IF EXISTS pgpush.release_due(int);
 DROP FUNCTION IF EXISTS pgpush.outbox_refuse() CASCADE;
+DROP FUNCTION IF EXISTS pgpush.move_on(json, int);

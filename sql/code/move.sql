@@ -140,7 +140,7 @@ COMMENT ON FUNCTION pgpush.place(json) IS
 
 -- A cut is where the application has to be asked.
 CREATE OR REPLACE FUNCTION pgpush.move_on(done json, most int,
-  OUT moved bigint, OUT cut_xid xid8, OUT cut bigint, OUT due timestamptz)
+  bytes bigint DEFAULT 8388608, OUT moved bigint, OUT cut_xid xid8, OUT cut bigint, OUT due timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   o     record;
@@ -149,7 +149,7 @@ DECLARE
 BEGIN
   PERFORM pgpush.place(done);
   FOR o IN SELECT x.ctid AS place, x AS r FROM pgpush.outbox x
-    ORDER BY x.id LIMIT most
+    ORDER BY x.id + 0 LIMIT most
   LOOP
     IF (o.r).recheck IS NOT NULL
       OR (o.r).key IS NOT NULL AND coalesce((o.r).event, '') = ''
@@ -160,13 +160,15 @@ BEGIN
     END IF;
     rows := rows || o.place;
     PERFORM pgpush.move_row(o.r);
+    bytes := bytes - coalesce(octet_length((o.r).data::text), 0);
+    EXIT WHEN bytes <= 0;
   END LOOP;
   DELETE FROM pgpush.outbox x WHERE x.ctid = ANY (rows);
   moved := cardinality(rows);
   due := (SELECT min(h.due) FROM pgpush.held h);
 END $$;
-COMMENT ON FUNCTION pgpush.move_on(json, int) IS
-  'For the leader: puts what was rendered into the log, then moves rows up to the first release or recheck; how many, where that is, and when the next held event is due';
+COMMENT ON FUNCTION pgpush.move_on(json, int, bigint) IS
+  'For the leader: puts what was rendered into the log, then moves rows up to the first release or recheck, at most so many and with so many bytes; how many, where that is, and when the next held event is due';
 
 -- Nothing here runs with pgpush's rights but the look-up.  A time limit ends
 -- the statement once only, so whatever it strikes, the caller stops there.
@@ -313,13 +315,13 @@ REVOKE ALL ON FUNCTION
   pgpush.lose(pgpush.outbox, text),
   pgpush.move_row(pgpush.outbox),
   pgpush.place(json),
-  pgpush.move_on(json, int),
+  pgpush.move_on(json, int, bigint),
   pgpush.render(pgpush.held),
   pgpush.recheck(text, text),
   pgpush.rendered(xid8, bigint, int, boolean),
   pgpush.rendered_due(int, boolean) FROM PUBLIC;
 GRANT SELECT ON pgpush.lost, pgpush.held TO pgpush_admin, pgpush_daemon;
 GRANT EXECUTE ON FUNCTION
-  pgpush.move_on(json, int),
+  pgpush.move_on(json, int, bigint),
   pgpush.rendered(xid8, bigint, int, boolean),
   pgpush.rendered_due(int, boolean) TO pgpush_daemon;

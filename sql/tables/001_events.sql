@@ -58,6 +58,9 @@ CREATE TABLE pgpush.outbox (
   vacuum_truncate = off, toast.autovacuum_vacuum_scale_factor = 0,
   toast.autovacuum_vacuum_threshold = 5000, toast.vacuum_truncate = off
 );
+-- For the leader's steps, which go by the id through whatever waits.  Not of the
+-- id itself: its moves must go by the transaction, see the hint in move.c.
+CREATE INDEX outbox_step ON pgpush.outbox ((id + 0));
 COMMENT ON SEQUENCE pgpush.outbox_id_seq IS
   'Order within a transaction; CACHE must stay 1';
 COMMENT ON TABLE pgpush.outbox IS

@@ -267,8 +267,6 @@ feed_moved(void *arg, const struct pg_result *res)
 	    d.rows > 0 ? STAT_FOUND : STAT_EMPTY, 1);
 	if (d.is_bulk)
 		f->todo |= TODO_READ | TODO_MOVE;
-	if (d.rows > 0)
-		held_calm(f->held);
 	if (d.is_odd && !held_asks(f->held))
 		f->todo |= TODO_STEP;
 	if (d.rows > 0 && !d.is_bulk && !feed_hand_over(f, res))
@@ -282,6 +280,8 @@ feed_moved(void *arg, const struct pg_result *res)
 static void
 feed_move(struct feed *f)
 {
+	if (held_is_busy(f->held))
+		return;		/* what comes of that ends in a move */
 	mode_move_sent(f->mode, clock_us());
 	line_sent(f->main, move_send(f->move, line_pg(f->main), feed_moved, f));
 }
@@ -740,23 +740,24 @@ feed_allowed(const struct feed *f)
 	return all | (f->role == FEED_ARMED ? TODO_DISARM : TODO_ARM);
 }
 
-/* The most urgent of what this connection does, if it is free. */
+/* The most urgent of what this connection does, if it is free; the next if it
+ * turns out that there is nothing to send for it. */
 static void
 feed_next_of(struct feed *f, const struct line *l, unsigned int mask)
 {
 	unsigned int	todo;
 	enum todo	what;
 
-	if (!line_is_free(l))
-		return;
-	f->todo &= feed_allowed(f);
-	if ((todo = f->todo & mask) == 0)
-		return;
-	what = (enum todo)(todo & -todo);	/* the lowest bit */
-	if (what == TODO_MOVE && f->moved && (todo & TODO_PURGE) != 0)
-		what = TODO_PURGE;
-	f->moved = what == TODO_MOVE;
-	feed_do(f, what);
+	while (line_is_free(l)) {
+		f->todo &= feed_allowed(f);
+		if ((todo = f->todo & mask) == 0)
+			return;
+		what = (enum todo)(todo & -todo);	/* the lowest bit */
+		if (what == TODO_MOVE && f->moved && (todo & TODO_PURGE) != 0)
+			what = TODO_PURGE;
+		f->moved = what == TODO_MOVE;
+		feed_do(f, what);
+	}
 }
 
 static void
@@ -957,7 +958,7 @@ feed_new(struct event_base *base, const struct config *cfg, const char *node,
 	stats_choose(STAT_ROLE, STAT_FOLLOWER);
 	f->tail = tail_new(cfg, &feed_tail_ops, f);
 	f->move = move_new(cfg);
-	f->held = held_new();
+	f->held = held_new(cfg);
 	f->mode = mode_new(cfg);
 	f->poll_timer = clock_new(base, feed_on_poll, f);
 	f->due_timer = clock_new(base, feed_on_due, f);

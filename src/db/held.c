@@ -11,12 +11,12 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/config.h"
 #include "base/log.h"
 #include "base/xmalloc.h"
 #include "db/held.h"
 
 #define STEP_ROWS	500
-#define STEP_FACTOR	100	/* after a full step and a move that found none */
 #define RENDER_ROWS	200	/* at once */
 #define FAILURES_MAX	2
 #define LATE_MAX	3	/* in a row: then nothing is asked */
@@ -24,12 +24,11 @@
 #define LATE		"{\"late\" : true}]"	/* how such an answer ends */
 
 struct held {
+	const struct config	*cfg;	/* outlives us */
 	char	*done;		/* rendered, not placed yet; owned, NULL: none */
 	char	 cut_xid[PG_NUMBER_MAX];	/* empty: no cut */
 	char	 cut[PG_NUMBER_MAX];
 	bool	 due;
-	bool	 full;		/* the last step was */
-	int64_t	 most;		/* rows of the step under way */
 	int	 failures;	/* of rendering, in a row */
 	int	 late;		/* time limits that struck, in a row */
 	int64_t	 again_ms;	/* until then nothing is asked */
@@ -42,7 +41,7 @@ struct held {
 
 static const struct pg_stmt step_stmt = { "move_on",
 	"SELECT m.moved, m.cut_xid, m.cut, " MS_UNTIL("m.due")
-	" FROM pgpush.move_on($1::json, $2::int) m", 2 };
+	" FROM pgpush.move_on($1::json, $2::int, $3::bigint) m", 3 };
 static const struct pg_stmt cut_stmt = { "rendered",
 	"SELECT pgpush.rendered($1::xid8, $2::bigint, $3::int, $4::boolean)",
 	4 };
@@ -50,9 +49,12 @@ static const struct pg_stmt due_stmt = { "rendered_due",
 	"SELECT pgpush.rendered_due($1::int, $2::boolean)", 2 };
 
 struct held *
-held_new(void)
+held_new(const struct config *cfg)
 {
-	return xcalloc(1, sizeof(struct held));
+	struct held	*h = xcalloc(1, sizeof(*h));
+
+	h->cfg = cfg;
+	return h;
 }
 
 void
@@ -67,19 +69,20 @@ held_free(struct held *h)
 void
 held_restart(struct held *h)
 {
+	const struct config	*cfg = h->cfg;
+
 	free(h->done);
 	memset(h, 0, sizeof(*h));
+	h->cfg = cfg;
 }
 
 int
 held_step(struct held *h, struct pg *pg, pg_done done, void *arg)
 {
-	char		 most[PG_NUMBER_MAX];
-	const char	*params[2];
+	char		 most[PG_NUMBER_MAX], bytes[PG_NUMBER_MAX];
+	const char	*params[] = { h->done == NULL ? "[]" : h->done,
+	    pg_param(most, STEP_ROWS), pg_param(bytes, h->cfg->move_bytes) };
 
-	h->most = STEP_ROWS * (h->full ? STEP_FACTOR : 1);
-	params[0] = h->done == NULL ? "[]" : h->done;
-	params[1] = pg_param(most, h->most);
 	return pg_send(pg, &step_stmt, params, done, arg);
 }
 
@@ -103,21 +106,20 @@ held_stepped(struct held *h, const struct pg_result *res)
 	s.due_ms = pg_number(res, 0, 3);
 	h->due = s.has_due && s.due_ms <= 0;
 	s.found = s.found || moved > 0;
-	s.full = h->full = moved >= h->most;
 	s.asks = held_asks(h);
 	return s;
-}
-
-void
-held_calm(struct held *h)
-{
-	h->full = false;
 }
 
 void
 held_due(struct held *h)
 {
 	h->due = true;
+}
+
+bool
+held_is_busy(const struct held *h)
+{
+	return h->done != NULL || h->cut_xid[0] != '\0';
 }
 
 bool

@@ -14,9 +14,11 @@
  * answer is put into the order with the next step.
  */
 
+struct config;
 struct held;
 
-struct held	*held_new(void);
+/* cfg outlives it. */
+struct held	*held_new(const struct config *cfg);
 void		 held_free(struct held *h);
 /* Another connection, or no leader any more: forget what was under way. */
 void		 held_restart(struct held *h);
@@ -24,7 +26,6 @@ void		 held_restart(struct held *h);
 /* Move on, as pg_send, with what was rendered; and take the answer. */
 struct held_step {
 	bool	found;		/* the log may have new rows */
-	bool	full;		/* there are more rows: move on again */
 	bool	asks;		/* held_render comes next */
 	bool	has_due;	/* an event is held, and is due */
 	int64_t	due_ms;		/* in so many milliseconds */
@@ -33,12 +34,12 @@ int		 held_step(struct held *h, struct pg *pg, pg_done done,
 		    void *arg);
 struct held_step held_stepped(struct held *h, const struct pg_result *res);
 
-/* A move found rows: small steps are enough again. */
-void		 held_calm(struct held *h);
-
 /* A held event is due. */
 void		 held_due(struct held *h);
 
+/* Whether a step waits for the application, or is next: a move would come to
+ * the same row. */
+bool		 held_is_busy(const struct held *h);
 /* Whether the application must be asked before the next step. */
 bool		 held_asks(const struct held *h);
 /*

@@ -36,7 +36,7 @@ struct move {
 	" b AS MATERIALIZED (SELECT place, n, odd,"			\
 	"   sum(size) OVER (ORDER BY n) - size AS before FROM ("	\
 	"    SELECT ctid AS place, id AS n, " ODD " AS odd,"		\
-	"     coalesce(pg_column_size(data), 0) AS size"		\
+	"     coalesce(octet_length(data::text), 0) AS size"		\
 	"    FROM pgpush.outbox"					\
 	"    WHERE xid >= $2::xid8 OR xid = ANY ($3::xid8[])"		\
 	"    ORDER BY id LIMIT $4::bigint) o),"				\

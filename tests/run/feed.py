@@ -97,6 +97,10 @@ def bells_without_end(w):
     ring = ["psql", "-X", "-q", "-d", other.db.dsn("app_owner", tcp=False),
         "-c", "DO $$ BEGIN LOOP NOTIFY pgpush, '{\"bell\":\"x\"}'; COMMIT; "
         "END LOOP; END $$"]
+    # Rows that it cannot see yet make each move take long enough for a bell.
+    conn = other.db.connect("postgres", autocommit=False)
+    conn.cursor().execute("INSERT INTO pgpush.outbox (room) "
+        "SELECT 'open:none' FROM generate_series(1, 200000)")
     ringers = [subprocess.Popen(ring) for _ in range(2)]
     try:
         other.root("SELECT pgpush.hold('b', 'open:bells', 'kept', "
@@ -111,6 +115,7 @@ def bells_without_end(w):
         for ringer in ringers:
             ringer.kill()
             ringer.wait()
+        conn.close()
     same(other.close(), [], "end of the daemon")
 
 
