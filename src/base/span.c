@@ -510,10 +510,10 @@ string_is_jsonb(const char *p)
 static size_t
 number_size(const char *p, const char *end)
 {
-	long	whole = 0, fraction = 0, exponent = 0;
+	long	whole = 0, fraction = 0, exponent = 0, sign = *p == '-';
 	bool	minus = false;
 
-	for (p += *p == '-'; p < end && is_digit(*p); p++)
+	for (p += sign; p < end && is_digit(*p); p++)
 		whole++;
 	if (p < end && *p == '.')
 		for (p++; p < end && is_digit(*p); p++)
@@ -531,8 +531,8 @@ number_size(const char *p, const char *end)
 	fraction -= exponent;
 	if (whole > DIGITS_MAX || fraction > SCALE_MAX)
 		return 0;
-	return (size_t)((whole < 1 ? 1 : whole) + (fraction < 0 ? 0 :
-	    fraction) + 2);
+	return (size_t)(sign + (whole < 1 ? 1 : whole) + (fraction > 0 ?
+	    fraction + 1 : 0));
 }
 
 bool

@@ -355,15 +355,21 @@ pg_on_notice(void *arg, const PGresult *res)
 		    words(text));
 }
 
-/* One line for all connections, since all find the same. */
+/*
+ * One line for all connections, since all find the same.  Each verdict has its
+ * own memory: while the schema changes, connections find one and the other.
+ */
 static void
 pg_say_verdict(enum vet_verdict verdict, const char *why)
 {
-	static char	said[300];
+	static char	 bad[300], dubious[300];
+	char		*said = verdict == VET_BAD ? bad : dubious;
 
+	if (verdict == VET_GOOD)
+		bad[0] = '\0';
 	if (strcmp(said, why) == 0)
 		return;
-	(void)snprintf(said, sizeof(said), "%s", why);
+	(void)snprintf(said, sizeof(bad), "%s", why);
 	if (verdict == VET_BAD)
 		log_error("msg=\"cannot use the database\" why=%s",
 		    words(why));
