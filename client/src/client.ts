@@ -226,7 +226,7 @@ export class PushClient implements Client {
         this.#reply(frame);
         break;
       case 'at':
-        this.#rooms.at(frame.id);
+        this.#rooms.at(frame.id, frame.epoch);
         break;
       case 'joined':
       case 'left':
@@ -269,6 +269,6 @@ export class PushClient implements Client {
     else if (answered) this.#flush();
     // A ping's: it says what `at` says.
     else if (frame.ok && frame.room === undefined && frame.id !== undefined)
-      this.#rooms.at(frame.id);
+      this.#rooms.at(frame.id, frame.epoch);
   }
 }

@@ -240,9 +240,12 @@ export class Hub {
         this.#reset(frame);
         break;
       default:
-        if (frame.type === 'at')
+        if (frame.type === 'at') {
+          const { epoch = this.#welcome.epoch } = frame;
+          this.#welcome = { ...this.#welcome, epoch };
           for (const s of this.#rooms.values())
             s.last = Math.max(s.last, frame.id);
+        }
         this.#tell(this.#ports.values(), frame);
     }
   }

@@ -266,16 +266,18 @@ export class Directory implements Rooms {
     const rooms = resumed.filter((s) => !s.greeted).map((s) => s.name);
     this.#requested = new Set(rooms);
     const positions = resumed.map((s) => s.position!);
-    // If they are of different epochs, an old one brings the resets due.
-    const foreign = positions.find((p) => p.epoch !== this.#epoch);
-    if (foreign) return { since: foreign.id, epoch: foreign.epoch, rooms };
-    if (positions.length === 0) return { rooms };
-    const since = Math.min(...positions.map((p) => p.id));
-    return { since, epoch: this.#epoch, rooms };
+    // One of an earlier epoch is further back, or it brings the resets due.
+    const foreign = positions.filter((p) => p.epoch !== this.#epoch);
+    const some = foreign.length > 0 ? foreign : positions;
+    const [first] = some;
+    if (!first) return { rooms };
+    const oldest = some.reduce((a, b) => (b.id < a.id ? b : a), first);
+    return { since: oldest.id, epoch: oldest.epoch, rooms };
   }
 
   welcome({ rooms, id, epoch }: Frame): void {
-    this.#turn(epoch);
+    // Another leader, most times, of the same history.
+    this.#epoch = epoch;
     const greeted = new Set<string>(rooms);
     for (const s of this.#rooms.values())
       if (s.greeted && !greeted.has(s.name)) {
@@ -325,12 +327,6 @@ export class Directory implements Rooms {
     }
   }
 
-  #turn(epoch: string): void {
-    if (epoch === this.#epoch) return;
-    this.#epoch = epoch;
-    this.#seen.clear();
-  }
-
   // --- frames
 
   /** False: it is not to be told. */
@@ -340,7 +336,8 @@ export class Directory implements Rooms {
     // Left meanwhile.
     if (!s || s.asked?.leave || !(s.wanted || s.given)) return false;
     if (id !== undefined) {
-      if (s.position?.epoch === this.#epoch && id <= s.position.id) return false;
+      // Of another epoch it is of the same history: a reset has come, else.
+      if (s.position && id <= s.position.id) return false;
       s.position = { id, epoch: this.#epoch };
       if (dup !== undefined && !this.#seen.add(dup)) return false;
     }
@@ -373,17 +370,26 @@ export class Directory implements Rooms {
   }
 
   reset({ room, id, epoch }: Frame): void {
-    this.#turn(epoch);
+    this.#epoch = epoch;
+    // What was told in another history may be told again in this one.
+    this.#seen.clear();
     const s = this.#rooms.get(room);
     if (!s) return;
     s.position = { id, epoch };
     s.emit('reset', { id, epoch });
   }
 
-  /** All rooms of this connection are complete up to here. */
-  at(id: number): void {
-    for (const s of this.#rooms.values())
-      if (s.live && s.position?.epoch === this.#epoch && s.position.id < id)
-        s.position = { id, epoch: this.#epoch };
+  /**
+   * All rooms of this connection are complete up to here; epoch, if it is
+   * said, is that of all positions from now on.
+   */
+  at(id: number, epoch?: string): void {
+    // The same history goes on: what was told of it is still known.
+    if (epoch !== undefined) this.#epoch = epoch;
+    for (const s of this.#rooms.values()) {
+      const { live, position } = s;
+      if (live && position && (epoch !== undefined || position.epoch === this.#epoch))
+        s.position = { id: Math.max(id, position.id), epoch: this.#epoch };
+    }
   }
 }

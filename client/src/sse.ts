@@ -168,8 +168,10 @@ function makeParser(
     else if (text === '') {
       if (data.length > 0) receive(JSON.parse(data.join('\n')) as Frame);
       // The heartbeat is a position alone, "<epoch>.<id>".
-      else if (id !== '')
-        receive({ type: 'at', id: Number(id.slice(id.lastIndexOf('.') + 1)) });
+      else if (id !== '') {
+        const [, epoch, n] = /^(?:(.*)\.)?(.*)$/.exec(id)!;
+        receive({ type: 'at', id: Number(n), epoch });
+      }
       data = [];
       id = '';
     }

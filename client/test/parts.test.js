@@ -13,6 +13,7 @@ import { backoff } from '../dist/backoff.js';
 import { Emitter } from '../dist/emitter.js';
 import { beside } from '../dist/link.js';
 import { Seen } from '../dist/positions.js';
+import { Directory } from '../dist/rooms.js';
 import { openStream } from '../dist/sse.js';
 import { until } from './lib.js';
 
@@ -125,6 +126,53 @@ test('addresses beside the one that is given', () => {
   ]);
 });
 
+/** A directory that is in these rooms, greeted with user:1, at a position. */
+async function inRooms(names, id, epoch) {
+  const asked = [];
+  const rooms = new Directory({
+    up: true, ordered: true, again() {},
+    ask: (frame, reply) => asked.push([frame, reply]),
+  });
+  rooms.welcome({ rooms: ['user:1'], id, epoch });
+  for (const name of names) {
+    const s = rooms.find(name);
+    s.claims.add({});
+    rooms.settle(s);
+  }
+  await null;
+  for (const [{ room }, reply] of asked.splice(0)) reply({ ok: true, room, id });
+  return { rooms, asked };
+}
+
+test('an at brings the epoch of all positions from then on', async () => {
+  const { rooms, asked } = await inRooms(['a', 'b'], 10, 'one');
+  rooms.at(12, 'one');
+  rooms.at(15, 'two');
+  assert.ok(rooms.event({ room: 'a', event: 'n', id: 16 }));
+  assert.ok(!rooms.event({ room: 'a', event: 'n', id: 16 }));
+  rooms.down();
+  const { since, epoch } = rooms.hello(false);
+  assert.deepEqual({ since, epoch }, { since: 15, epoch: 'two' });
+  rooms.welcome({ rooms: ['user:1'], id: 15, epoch: 'three' });
+  assert.deepEqual(
+    asked.map(([{ room, since, epoch }]) => [room, since, epoch]),
+    [['a', 16, 'two'], ['b', 15, 'two']],
+  );
+});
+
+test('of positions of earlier epochs the oldest is asked for', async () => {
+  const greeted = ['user:1', 'user:2'];
+  const { rooms } = await inRooms([], 10, 'one');
+  rooms.welcome({ rooms: greeted, id: 10, epoch: 'one' });
+  rooms.down();
+  rooms.welcome({ rooms: greeted, id: 10, epoch: 'two' });
+  assert.ok(rooms.event({ room: 'user:1', event: 'n', id: 21 }));
+  rooms.down();
+  rooms.welcome({ rooms: greeted, id: 21, epoch: 'three' });
+  const { since, epoch } = rooms.hello(false);
+  assert.deepEqual({ since, epoch }, { since: 10, epoch: 'one' });
+});
+
 /** What a stream in these pieces is told as. */
 async function told(pieces) {
   const server = createServer(async (req, res) => {
@@ -159,7 +207,7 @@ test('a stream is read the same however it is cut into pieces', async () => {
   const frames = [
     { type: 'welcome', session: 's' },
     { type: 'event', data: 'größe' },
-    { type: 'at', id: 7 },
+    { type: 'at', id: 7, epoch: 'e' },
     { type: 'lines' },
   ];
   const bytes = Buffer.from(text);

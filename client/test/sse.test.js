@@ -350,7 +350,8 @@ test('a stream cannot resume what only a handler opens: it is reset', async () =
   await w.count('hidden:2', 10, 10);
   await until(() => heard.n.at(-1) === 10);
   assert.deepEqual(heard.n, [1, 4, 7, 10]);
-  // The first time it went down with the other; then that one was known.
-  assert.equal(beside.resets.length, 1);
-  assert.deepEqual(beside.n, [1, 3, 4, 5, 6]);
+  // The first time it may go down with the other; then that one is known.
+  const missed = range(1, 6).filter((n) => !beside.n.includes(n));
+  assert.deepEqual(missed, beside.resets.length > 0 ? [2] : []);
+  assert.deepEqual(beside.n, range(1, 6).filter((n) => !missed.includes(n)));
 });
