@@ -153,7 +153,7 @@ class Judge:
         for conn, room, ident, top in record["disorder"]:
             self.found.add_reordered("%s conn %d: id %d in room %s after %d",
                 self.name, conn, ident, room, top)
-        self.had = {}                   # (epoch, dup): {id: connection}
+        self.had = {}                   # dup: [(id, connection)]
         for room, segments in record["rooms"].items():
             for segment in segments:
                 self.remember(segment)
@@ -172,12 +172,11 @@ class Judge:
         for ident, conn in zip(ids, conns):
             dup = history and history.dups.get(ident)
             if dup:
-                self.had.setdefault((history.epoch, dup), []).append((ident,
-                    conn))
+                self.had.setdefault(dup, []).append((ident, conn))
 
     def twice(self):
         """One connection gets a happening once."""
-        for (epoch, dup), got in self.had.items():
+        for dup, got in self.had.items():
             count = collections.Counter(conn for _, conn in set(got))
             for conn, times in count.items():
                 if times > 1:
@@ -232,9 +231,8 @@ class Judge:
                 dup = history.dups.get(ident)
                 self.found.add_lost("%s: id %d, between %s, of conn %s%s",
                     where, ident, around, [conns[i] for i in around],
-                    dup and "; its dup came as %s" % [(of, had)
-                    for (of, name), had in self.had.items()
-                    if name == dup] or "")
+                    dup and "; its dup came as %s" % self.had.get(dup)
+                    or "")
 
     def excused(self, history, room, ident, got, conns):
         """The same happening came in another room, on a connection that may
@@ -244,8 +242,7 @@ class Judge:
         first = conns[got[near - 1]] if near else 0
         last = conns[got[near]] if near < len(got) else 1 << 40
         return dup is not None and any(first <= conn <= last
-            for other, conn in self.had.get((history.epoch, dup), ())
-            if other != ident)
+            for other, conn in self.had.get(dup, ()) if other != ident)
 
     def floor(self, when):
         """The highest that it can have been then."""
