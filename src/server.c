@@ -52,7 +52,7 @@
 #define CLOSE_MS	5000		/* for a close handshake */
 #define QUERY_STALL_MS	30000
 #define SPARE_FDS	64		/* for what is no session */
-#define OWN_FDS		20		/* for what is no client at all */
+#define OWN_FDS		24		/* for what is no client at all */
 #define DRAIN_STEP_MS	50
 #define START_STEP_MS	20		/* looks whether all is ready */
 #define WATCH_MS	1000		/* and later on */
@@ -481,12 +481,15 @@ server_exit(void)
 
 /* The beginning */
 
-/* How many descriptors there are beside so many. */
+/* How many descriptors there are beside so many, and beside those of the
+ * connections to the database on which users take turns. */
 static size_t
 descriptors_but(size_t reserved)
 {
 	struct rlimit	rl;
 
+	reserved += (size_t)(cfg->handler_connections +
+	    cfg->rule_connections);
 	if (getrlimit(RLIMIT_NOFILE, &rl) == -1 || rl.rlim_cur <= reserved)
 		return 1;
 	return (size_t)rl.rlim_cur - reserved;

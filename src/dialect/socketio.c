@@ -56,7 +56,7 @@ on_request(struct conn *c, const struct http_request *req)
 	struct request	*r = xcalloc(1, sizeof(*r));
 	char		 text[8], peer[ADDR_MAX];
 
-	r->token = request_token(req, true);
+	r->token = request_token(req, false);
 	r->recovers = http_query_get(req, "recovery", text,
 	    sizeof(text)) <= 0 || strcmp(text, "no") != 0;
 	conn_peer(c, peer);

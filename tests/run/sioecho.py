@@ -35,6 +35,7 @@ class Echo:
         self.process = subprocess.Popen([os.path.join(database.BUILDDIR,
             "tests", "sioecho"), str(self.port)], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=dict(os.environ, ASAN_OPTIONS="quarantine_size_mb=8"),
             preexec_fn=die_with_parent)
         atexit.register(self.process.kill)
 
