@@ -59,18 +59,13 @@ add_member(struct text *t, const char *name, const char *value)
 static void
 add_rooms(struct text *t, struct session *s)
 {
-	struct member	*m;
-	const char	*comma = "";
+	char	*rooms = room_names(s);
 
 	add_member(t, t->len == 0 ? "{\"session\":" : ",{\"session\":",
 	    session_id(s));
-	text_add(t, ",\"rooms\":[");
-	LIST_FOREACH(m, session_members(s), by_session) {
-		text_add(t, comma);
-		text_add_string(t, m->room->name);
-		comma = ",";
-	}
-	text_add(t, "]");
+	text_add(t, ",\"rooms\":");
+	text_add(t, rooms);
+	free(rooms);
 }
 
 /* The object of a session that has no row yet. */
